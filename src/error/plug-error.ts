@@ -1,0 +1,63 @@
+// The one error type of this package. Leaf: knows only the table of codes.
+
+import { type ErrorCode, errorCodes, type Retry } from "./error-code.ts";
+
+// A registered symbol, because host and plugin may each bundle a copy of this package, and
+// instanceof fails across copies.
+const brand = Symbol.for("bun-plug.PlugError");
+
+/** How a plugin process ended, as far as it is known. */
+export interface ProcessEnd {
+  readonly exitCode: number | null;
+  /** The signal's name, such as `"SIGKILL"`, or null if it was not killed by one. */
+  readonly signal: string | null;
+  /** The last lines that the process wrote on stderr, oldest first; at most 10. */
+  readonly stderrTail: readonly string[];
+}
+
+export interface PlugErrorOptions {
+  /** `"peer"` if the other side reported it. @defaultValue `"local"` */
+  readonly origin?: "local" | "peer";
+  readonly cause?: unknown;
+  /** For a program that failed to start, or that ended: how. */
+  readonly process?: ProcessEnd;
+}
+
+/**
+ * The only error that this package throws or rejects with; handlers throw it to choose a code.
+ *
+ * Branch on `code`, never on the text.
+ */
+export class PlugError extends Error {
+  override readonly name = "PlugError";
+  /** One of a closed list, see `errorCodes`. */
+  readonly code: ErrorCode;
+  /** The message without the code that leads `message`. */
+  readonly rawMessage: string;
+  /** `"peer"` if the other side reported it, `"local"` if it arose on this side. */
+  readonly origin: "local" | "peer";
+  /** For a program that failed to start, or that ended: how. */
+  readonly process: ProcessEnd | undefined;
+
+  constructor(code: ErrorCode, message: string, options: PlugErrorOptions = {}) {
+    super(`[${code}] ${message}`, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.rawMessage = message;
+    this.origin = options.origin ?? "local";
+    this.process = options.process;
+  }
+
+  /** Whether trying again makes sense, and on what: a fixed rule per code. */
+  get retry(): Retry {
+    return errorCodes[this.code].retry;
+  }
+
+  get [brand](): true {
+    return true;
+  }
+}
+
+/** Like `instanceof PlugError`, but true across copies of this package. */
+export function isPlugError(value: unknown): value is PlugError {
+  return value instanceof Error && brand in value;
+}

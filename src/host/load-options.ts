@@ -1,0 +1,2 @@
+/** Options of every load. */
+export interface LoadOptions {}

@@ -1,0 +1,2 @@
+/** Options of every run. */
+export interface RunOptions {}
