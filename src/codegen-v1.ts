@@ -2,9 +2,9 @@
 // name here: a change that they cannot follow goes into a codegen-v2.ts beside this file.
 
 export { genericCodec } from "./codec/generic-codec.ts";
-export { loadService } from "./host/load-service.ts";
+export { loadService } from "./host/load-plugin.ts";
 export type { LoadOptions } from "./host/load-options.ts";
-export { runService } from "./plugin/run-service.ts";
+export { runService } from "./plugin/run-plugin.ts";
 export type { RunOptions } from "./plugin/run-options.ts";
 export type { CallContext, CallOptions } from "./rpc/call-options.ts";
 export type { Caller, Service, UnaryMethod } from "./rpc/service.ts";

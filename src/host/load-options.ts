@@ -1,2 +1,149 @@
-/** Options of every load. */
-export interface LoadOptions {}
+// The options of every load: defaults and checks in one place.
+
+import { checkedLimits, type Limits } from "../call/limits.ts";
+import { PlugError } from "../error/plug-error.ts";
+
+/** A line that a plugin printed. */
+export interface PluginLine {
+  /** The plugin's name: its file's, without folder and ending. */
+  readonly plugin: string;
+  readonly stream: "stdout" | "stderr";
+  /** Without the line's end. Lines of more than 16 KiB come in pieces. */
+  readonly text: string;
+}
+
+/** Options of every load. All are optional. */
+export interface LoadOptions {
+  /** Arguments of the program. @defaultValue none */
+  readonly args?: readonly string[] | undefined;
+
+  /** Working directory of the program. @defaultValue the host's */
+  readonly cwd?: string | undefined;
+
+  /**
+   * Environment variables of the program, on top of a short list that it gets from the host's: HOME,
+   * LANG, LC_…, LOGNAME, NO_COLOR, PATH, PLUG_NO_FFI, PLUG_TRACE, SHELL, TERM, TMPDIR, TZ and USER.
+   */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+
+  /**
+   * Passes on the whole environment of the host, and not only the list above. What tells the host's
+   * own Bun how to behave (BUN_OPTIONS, BUN_BE_BUN) is left out.
+   *
+   * @defaultValue false
+   */
+  readonly inheritEnv?: boolean | undefined;
+
+  /** Gives the load up when it aborts: it rejects with `cancelled`. After it, it has no effect. */
+  readonly signal?: AbortSignal | undefined;
+
+  /**
+   * Milliseconds in which the program must answer the handshake; after them it is killed and the
+   * load rejects with `not_a_plugin`.
+   *
+   * @defaultValue 10,000. Valid: 1 to 2^31 - 1.
+   */
+  readonly startTimeoutMs?: number | undefined;
+
+  /**
+   * Milliseconds that `close()` waits for calls in flight to be answered; after them they reject
+   * with `cancelled`.
+   *
+   * @defaultValue 5,000. Valid: 0 to 2^31 - 1.
+   */
+  readonly drainTimeoutMs?: number | undefined;
+
+  /**
+   * Milliseconds that a plugin may take to end by itself when its input has been closed, before
+   * SIGTERM; and again before SIGKILL.
+   *
+   * @defaultValue 2,000. Valid: 0 to 2^31 - 1.
+   */
+  readonly stopTimeoutMs?: number | undefined;
+
+  /**
+   * Takes the lines that the plugin prints; `false` drops them. It must not throw.
+   *
+   * @defaultValue they go to the host's stderr, led by the plugin's name
+   */
+  readonly logger?: ((line: PluginLine) => void) | false | undefined;
+
+  /** Largest message accepted, in bytes. @defaultValue 64 MiB, see `Limits` */
+  readonly maxMessageBytes?: number | undefined;
+
+  /** Calls in flight at once. @defaultValue 16,384, see `Limits` */
+  readonly maxInFlightCalls?: number | undefined;
+
+  /**
+   * How the bytes travel. The best that both sides have is chosen; naming one here forces it, and
+   * if it cannot be had the load rejects with `handshake_mismatch`. Plugins of the Go original
+   * always use `"stdio"`.
+   *
+   * @defaultValue the best
+   */
+  readonly transport?: "stdio" | "socket" | undefined;
+}
+
+/** All options, checked. */
+export interface CheckedLoadOptions {
+  readonly args: readonly string[];
+  readonly cwd: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly inheritEnv: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly startTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly logger: (line: PluginLine) => void;
+  readonly limits: Limits;
+  readonly transport: "stdio" | "socket" | undefined;
+}
+
+export const defaultSpans = {
+  startTimeoutMs: 10_000,
+  drainTimeoutMs: 5_000,
+  stopTimeoutMs: 2_000,
+};
+
+const maxSpanMs = 2 ** 31 - 1;
+
+/** @throws {PlugError} `invalid_argument`: names the option, its range and the value. */
+export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
+  const { transport } = options;
+  if (transport !== undefined && transport !== "stdio" && transport !== "socket") {
+    throw new PlugError(
+      "invalid_argument",
+      `transport must be "stdio" or "socket", got "${String(transport)}"`,
+    );
+  }
+  return {
+    args: options.args ?? [],
+    cwd: options.cwd,
+    env: options.env ?? {},
+    inheritEnv: options.inheritEnv ?? false,
+    signal: options.signal,
+    startTimeoutMs: checkedSpan("startTimeoutMs", options.startTimeoutMs, 1),
+    drainTimeoutMs: checkedSpan("drainTimeoutMs", options.drainTimeoutMs, 0),
+    stopTimeoutMs: checkedSpan("stopTimeoutMs", options.stopTimeoutMs, 0),
+    logger: options.logger === false ? () => {} : (options.logger ?? printLine),
+    limits: checkedLimits(options),
+    transport,
+  };
+}
+
+function checkedSpan(
+  name: keyof typeof defaultSpans,
+  value: number | undefined,
+  least: number,
+): number {
+  if (value === undefined) return defaultSpans[name];
+  if (typeof value === "number" && value >= least && value <= maxSpanMs) return value;
+  throw new PlugError(
+    "invalid_argument",
+    `${name} must be a number from ${least} to 2^31 - 1, got ${value}`,
+  );
+}
+
+function printLine({ plugin, text }: PluginLine): void {
+  console.error(`[${plugin}] ${text}`);
+}

@@ -1,0 +1,54 @@
+// What the layers above know of a connection, whichever wire it speaks.
+
+import type { PlugError } from "../error/plug-error.ts";
+import type { CallTerms, Route } from "./outgoing-call.ts";
+import type { PayloadReader, PayloadWriter } from "./payload.ts";
+
+/** Told what happens on a connection. */
+export interface ConnectionEvents {
+  /**
+   * The transport has ended. Whoever listens closes the connection, once it knows why: calls that
+   * are in flight wait for that.
+   */
+  readonly onEnded?: ((cause: Error | undefined) => void) | undefined;
+  readonly onClosed?: ((reason: PlugError) => void) | undefined;
+  /** The first call was placed, and the last one settled. */
+  readonly onBusy?: (() => void) | undefined;
+  readonly onIdle?: (() => void) | undefined;
+  /** Each frame, for traces: `>` out, `<` in. */
+  readonly onFrame?:
+    | ((
+        direction: ">" | "<",
+        kind: number,
+        flags: number,
+        methodId: number,
+        requestId: number,
+        payloadBytes: number,
+      ) => void)
+    | undefined;
+}
+
+/** Places calls with the peer. */
+export interface ClientConnection {
+  /**
+   * Places a call. The promise settles once: with what `reader` returns, or with a `PlugError`.
+   *
+   * `value` is encoded before this returns, unless the call has to wait for its turn.
+   */
+  call<T, R>(
+    route: Route,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    terms?: CallTerms,
+  ): Promise<R>;
+
+  /** Calls that have not been settled, or whose id is still taken. */
+  readonly inFlightCount: number;
+
+  /** Why the connection is closed, or undefined if it is not. */
+  readonly closeReason: PlugError | undefined;
+
+  /** Ends the connection: the first reason wins, and every call settles with it. */
+  close(reason: PlugError): void;
+}

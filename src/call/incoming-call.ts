@@ -1,0 +1,90 @@
+// A call that the peer placed and that this side answers.
+
+import { PlugError } from "../error/plug-error.ts";
+import type { Due } from "./deadlines.ts";
+import type { PayloadWriter } from "./payload.ts";
+
+/** Where answers go: the connection that the call came by. */
+export interface Responder {
+  respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void;
+  fail(call: IncomingCall, error: unknown): void;
+  /** The handler will answer later: from now on the call can be cancelled. */
+  defer(call: IncomingCall): void;
+}
+
+/** Answers calls. */
+export interface CallHandler {
+  /**
+   * Answers the call at once, or calls `call.defer()` and answers later. Must not throw.
+   *
+   * The request is `buffer[from, to)`, borrowed unless `owned`.
+   */
+  handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void;
+}
+
+/**
+ * One call in the making. Handlers get it as their context, so it has what a context needs, and
+ * makes it only when it is asked for.
+ */
+export class IncomingCall implements Due {
+  readonly id: number;
+  readonly methodId: number;
+  /** Full name of the service and name of the rpc, set by whoever looks up the method id. */
+  service = "";
+  method = "";
+  /** 0 without a deadline. */
+  deadlineAt: number;
+  heapIndex = -1;
+  /** Answered, or not wanted any more: what the handler still says is dropped. */
+  isAnswered = false;
+  readonly #responder: Responder;
+  #controller: AbortController | undefined;
+  #abortReason: PlugError | undefined;
+
+  constructor(responder: Responder, id: number, methodId: number, deadlineAt: number) {
+    this.#responder = responder;
+    this.id = id;
+    this.methodId = methodId;
+    this.deadlineAt = deadlineAt;
+  }
+
+  /** Aborts when the caller gives the call up, its deadline passes, or the connection ends. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Milliseconds that are left until the deadline, at least 0; undefined without a deadline. */
+  get timeoutMs(): number | undefined {
+    return this.deadlineAt === 0 ? undefined : Math.max(0, this.deadlineAt - performance.now());
+  }
+
+  respond<T>(writer: PayloadWriter<T>, value: T): void {
+    this.#responder.respond(this, writer, value);
+  }
+
+  fail(error: unknown): void {
+    this.#responder.fail(this, error);
+  }
+
+  defer(): void {
+    this.#responder.defer(this);
+  }
+
+  /** Tells the handler that nobody waits any more. The first reason stays. */
+  abort(reason: PlugError): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** The caller will cancel at this moment by its own clock; the handler need not wait for it. */
+  due(): void {
+    this.abort(
+      new PlugError("deadline_exceeded", `${this.service}.${this.method} has passed its deadline`),
+    );
+  }
+}

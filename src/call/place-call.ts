@@ -1,0 +1,99 @@
+// How a call begins, on either wire, and how it waits for its turn.
+
+import { PlugError } from "../error/plug-error.ts";
+import {
+  type CallOwner,
+  cancelled,
+  type CallTerms,
+  OutgoingCall,
+  type Route,
+} from "./outgoing-call.ts";
+import type { PayloadReader, PayloadWriter } from "./payload.ts";
+
+/** Takes calls that are ready to go. */
+export interface CallStarter extends CallOwner {
+  /** Why no call can be placed, or undefined if one can. */
+  refusal(): PlugError | undefined;
+  /** Sends the call, or lets it wait. Never throws: what goes wrong rejects the call. */
+  begin(call: OutgoingCall): void;
+}
+
+const maxTimeoutMs = 2 ** 31 - 1;
+
+// The executor of every call's promise: one function for all of them, instead of a closure each.
+let resolveCall: (value: unknown) => void;
+let rejectCall: (error: PlugError) => void;
+function capture(resolve: (value: unknown) => void, reject: (error: PlugError) => void): void {
+  resolveCall = resolve;
+  rejectCall = reject;
+}
+
+/** Makes the promise and the call behind it. Never throws: what goes wrong is a rejection. */
+export function placeCall<T, R>(
+  starter: CallStarter,
+  route: Route,
+  writer: PayloadWriter<T>,
+  value: T,
+  reader: PayloadReader<R>,
+  terms: CallTerms | undefined,
+): Promise<R> {
+  const refusal = starter.refusal() ?? (terms === undefined ? undefined : checkTerms(route, terms));
+  if (refusal !== undefined) return Promise.reject(refusal);
+  const promise = new Promise<unknown>(capture);
+  starter.begin(
+    new OutgoingCall(
+      starter,
+      route,
+      writer as PayloadWriter<unknown>,
+      value,
+      reader,
+      terms,
+      resolveCall,
+      rejectCall,
+    ),
+  );
+  return promise as Promise<R>;
+}
+
+function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError | undefined {
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= maxTimeoutMs)) {
+    return new PlugError(
+      "invalid_argument",
+      `timeoutMs must be a number from 0 to 2^31 - 1, got ${timeoutMs}`,
+    );
+  }
+  if (signal?.aborted === true) return cancelled(`${route.service}.${route.method}`, signal);
+  return undefined;
+}
+
+/** Calls that wait for their turn, first come first served. */
+export class WaitingCalls {
+  readonly #calls = new Set<OutgoingCall>();
+
+  get count(): number {
+    return this.#calls.size;
+  }
+
+  add(call: OutgoingCall): void {
+    this.#calls.add(call);
+  }
+
+  remove(call: OutgoingCall): void {
+    this.#calls.delete(call);
+  }
+
+  /** The one that has waited longest. */
+  take(): OutgoingCall | undefined {
+    for (const call of this.#calls) {
+      this.#calls.delete(call);
+      return call;
+    }
+    return undefined;
+  }
+
+  takeAll(): OutgoingCall[] {
+    const calls = [...this.#calls];
+    this.#calls.clear();
+    return calls;
+  }
+}

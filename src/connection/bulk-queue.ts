@@ -1,0 +1,114 @@
+// Messages that are too long for one frame, on their way out piece by piece.
+//
+// They take turns, one frame each, and only while the transport is not congested; small frames go
+// in between. So a message of 100 MiB delays a call of 16 bytes by a few frames, and no more.
+
+import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
+import type { Transport } from "../transport/transport.ts";
+
+/** The longest payload of a frame; longer messages are split. On the wire, see PROTOCOL.md. */
+export const maxFramePayloadBytes = 64 * 1024;
+
+/** One message on its way out. */
+export interface BulkSend {
+  readonly kind: FrameKind;
+  /** Flags of the first frame, without `More`. */
+  readonly flags: number;
+  readonly methodId: number;
+  readonly requestId: number;
+  readonly bytes: Uint8Array;
+  /** For a request with a deadline: written into the first frame. */
+  readonly deadlineAt: number | undefined;
+  /** How much has been sent; 0 if the receiver knows nothing of it yet. */
+  sentBytes: number;
+  /** Called when the last piece has been handed to the transport. */
+  readonly onSent: (() => void) | undefined;
+}
+
+type OnFrame = (
+  kind: number,
+  flags: number,
+  methodId: number,
+  requestId: number,
+  payloadBytes: number,
+) => void;
+
+export class BulkQueue {
+  readonly #transport: Transport;
+  readonly #onFrame: OnFrame;
+  #queue: BulkSend[] = [];
+
+  constructor(transport: Transport, onFrame: OnFrame) {
+    this.#transport = transport;
+    this.#onFrame = onFrame;
+  }
+
+  get count(): number {
+    return this.#queue.length;
+  }
+
+  add(send: BulkSend): void {
+    this.#queue.push(send);
+  }
+
+  /** Sends no more of it. */
+  remove(send: BulkSend): void {
+    const index = this.#queue.indexOf(send);
+    if (index >= 0) this.#queue.splice(index, 1);
+  }
+
+  clear(): void {
+    this.#queue = [];
+  }
+
+  /** Hands pieces to the transport until it is congested or nothing is left. */
+  pump(): void {
+    while (this.#queue.length > 0 && !this.#transport.isCongested) {
+      const send = this.#queue.shift() as BulkSend;
+      this.#sendPiece(send);
+      if (send.sentBytes < send.bytes.byteLength) this.#queue.push(send);
+      else send.onSent?.();
+      this.#transport.flush();
+    }
+  }
+
+  #sendPiece(send: BulkSend): void {
+    const isFirst = send.sentBytes === 0;
+    const hasDeadline = isFirst && send.deadlineAt !== undefined;
+    const prefixBytes = (isFirst ? 4 : 0) + (hasDeadline ? 4 : 0);
+    const pieceBytes = Math.min(
+      maxFramePayloadBytes - prefixBytes,
+      send.bytes.byteLength - send.sentBytes,
+    );
+    const end = send.sentBytes + pieceBytes;
+    const kind = isFirst ? send.kind : FrameKind.Continue;
+    const flags =
+      (isFirst ? send.flags : send.flags & FrameFlag.FromCallee) |
+      (hasDeadline ? FrameFlag.Deadline : 0) |
+      (end < send.bytes.byteLength ? FrameFlag.More : 0);
+    const methodId = isFirst ? send.methodId : 0;
+    const payloadBytes = prefixBytes + pieceBytes;
+
+    const start = this.#transport.reserve(headerBytes + payloadBytes);
+    const view = this.#transport.view;
+    writeHeader(view, start, payloadBytes, kind, flags, methodId, send.requestId);
+    let at = start + headerBytes;
+    if (isFirst) {
+      view.setUint32(at, send.bytes.byteLength, true);
+      at += 4;
+    }
+    if (hasDeadline) {
+      view.setUint32(at, timeLeftMs(send.deadlineAt as number), true);
+      at += 4;
+    }
+    this.#transport.buffer.set(send.bytes.subarray(send.sentBytes, end), at);
+    this.#transport.commit(at + pieceBytes);
+    this.#onFrame(kind, flags, methodId, send.requestId, payloadBytes);
+    send.sentBytes = end;
+  }
+}
+
+/** Whole milliseconds until a moment on the clock of `performance.now()`, as they go on the wire. */
+export function timeLeftMs(deadlineAt: number): number {
+  return Math.max(0, Math.min(0xffff_ffff, Math.ceil(deadlineAt - performance.now())));
+}

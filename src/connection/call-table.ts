@@ -1,0 +1,57 @@
+// Request ids, and the calls that are waiting for answers to them.
+
+import { PlugError } from "../error/plug-error.ts";
+import type { OutgoingCall } from "../call/outgoing-call.ts";
+
+// An id is a slot in a table, low 20 bits, and how often the slot has been used, high 12 bits: the
+// table is a plain array, and an answer to an earlier call of the slot is not taken for a new one.
+const slotBits = 20;
+const slotMask = (1 << slotBits) - 1;
+const generationStep = 1 << slotBits;
+
+export class CallTable {
+  // Slot 0 stays empty, since id 0 is the connection itself.
+  readonly #calls: (OutgoingCall | undefined)[] = [undefined];
+  readonly #ids: number[] = [0];
+  readonly #freeSlots: number[] = [];
+
+  get count(): number {
+    return this.#calls.length - 1 - this.#freeSlots.length;
+  }
+
+  /** Gives the call an id that no other call has. */
+  add(call: OutgoingCall): void {
+    let slot = this.#freeSlots.pop();
+    if (slot === undefined) {
+      slot = this.#calls.length;
+      this.#calls.push(undefined);
+      this.#ids.push(slot);
+    }
+    this.#calls[slot] = call;
+    call.id = this.#ids[slot] as number;
+  }
+
+  /** @throws {PlugError} `protocol_error`: no call has this id. */
+  get(id: number): OutgoingCall {
+    const call = this.#calls[id & slotMask];
+    if (call === undefined || call.id !== id) {
+      throw new PlugError("protocol_error", `answer to request id ${id}, which is not in flight`);
+    }
+    return call;
+  }
+
+  /** The id may be used again. */
+  remove(call: OutgoingCall): void {
+    const slot = call.id & slotMask;
+    this.#calls[slot] = undefined;
+    this.#ids[slot] = (call.id + generationStep) >>> 0;
+    this.#freeSlots.push(slot);
+  }
+
+  /** Empties the table, and returns what was in it. */
+  takeAll(): OutgoingCall[] {
+    const calls = this.#calls.filter((call) => call !== undefined);
+    for (const call of calls) this.remove(call);
+    return calls;
+  }
+}

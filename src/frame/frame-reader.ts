@@ -1,0 +1,148 @@
+// Chunks of an ordered byte stream in, wire 2 frames out.
+//
+// Pure: no I/O, no timers, no promises. Must not know what a request or a call is.
+
+import { PlugError } from "../error/plug-error.ts";
+import {
+  flagsAt,
+  FrameFlag,
+  headerBytes,
+  isKnownKind,
+  kindAt,
+  kindName,
+  lengthAt,
+  methodAt,
+  requestIdAt,
+  unknownFlags,
+} from "./frame-header.ts";
+
+/** Takes the frames that a reader finds, in wire order. */
+export interface FrameSink {
+  /** The payload is `buffer[from, to)`. Borrowed: valid until this returns. */
+  frame(
+    kind: number,
+    flags: number,
+    methodId: number,
+    requestId: number,
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+  ): void;
+}
+
+/**
+ * Finds the frames in a stream that arrives cut anywhere.
+ *
+ * Frames that lie within one chunk are handed on as views of it; only one that straddles chunks is
+ * copied, into a buffer that never grows beyond one frame.
+ */
+export class FrameReader {
+  readonly #sink: FrameSink;
+  readonly #maxPayloadBytes: number;
+  // The start of a frame whose rest has not come yet.
+  #spill: Uint8Array | undefined;
+  #spillBytes = 0;
+  #isDead = false;
+
+  /** `maxPayloadBytes`: a header that announces more ends the stream with `protocol_error`. */
+  constructor(maxPayloadBytes: number, sink: FrameSink) {
+    this.#maxPayloadBytes = maxPayloadBytes;
+    this.#sink = sink;
+  }
+
+  /** Bytes of an unfinished frame that are held. */
+  get heldBytes(): number {
+    return this.#spillBytes;
+  }
+
+  /**
+   * Takes the next bytes, `chunk[from, to)`, and hands on the frames that they complete.
+   *
+   * @throws {PlugError} `protocol_error`: the bytes are not frames. The reader is dead after it,
+   *   and throws on every further push.
+   */
+  push(chunk: Uint8Array, from: number, to: number): void {
+    if (this.#isDead) throw new PlugError("protocol_error", "the stream broke off before");
+    this.#isDead = true; // until this push has gone well
+    let at = from;
+    if (this.#spillBytes > 0) at = this.#completeSpill(chunk, at, to);
+    if (at < to) {
+      const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      while (to - at >= headerBytes) {
+        const end = at + headerBytes + this.#checkHeader(view, at);
+        if (end > to) break;
+        this.#emit(view, chunk, at, end);
+        at = end;
+      }
+      if (at < to) this.#startSpill(chunk, at, to);
+    }
+    this.#isDead = false;
+  }
+
+  #emit(view: DataView, buffer: Uint8Array, at: number, end: number): void {
+    const kind = view.getUint8(at + kindAt);
+    const flags = view.getUint8(at + flagsAt);
+    if (!isKnownKind(kind)) return; // ignorable, or #checkHeader would have thrown
+    this.#sink.frame(
+      kind,
+      flags,
+      view.getUint16(at + methodAt, true),
+      view.getUint32(at + requestIdAt, true),
+      buffer,
+      at + headerBytes,
+      end,
+    );
+  }
+
+  // Check the claim before trusting it: a peer can announce 4 GiB in 12 bytes.
+  #checkHeader(view: DataView, at: number): number {
+    const payloadBytes = view.getUint32(at + lengthAt, true);
+    const kind = view.getUint8(at + kindAt);
+    const flags = view.getUint8(at + flagsAt);
+    if (!isKnownKind(kind) && (flags & FrameFlag.Ignorable) === 0) {
+      throw new PlugError("protocol_error", `frame ${kindName(kind)} is unknown`);
+    }
+    if (unknownFlags(flags) !== 0) {
+      throw new PlugError(
+        "protocol_error",
+        `${kindName(kind)} frame has unknown flags 0x${unknownFlags(flags).toString(16)}`,
+      );
+    }
+    if (payloadBytes > this.#maxPayloadBytes) {
+      throw new PlugError(
+        "protocol_error",
+        `${kindName(kind)} frame announces a payload of ${payloadBytes} bytes, more than ${this.#maxPayloadBytes}`,
+      );
+    }
+    return payloadBytes;
+  }
+
+  #startSpill(chunk: Uint8Array, at: number, to: number): void {
+    this.#spill ??= new Uint8Array(headerBytes + this.#maxPayloadBytes);
+    this.#spill.set(chunk.subarray(at, to), 0);
+    this.#spillBytes = to - at;
+  }
+
+  // Returns where in the chunk the next frame starts.
+  #completeSpill(chunk: Uint8Array, from: number, to: number): number {
+    const spill = this.#spill as Uint8Array;
+    const view = new DataView(spill.buffer);
+    let at = this.#fillSpill(chunk, from, to, headerBytes);
+    if (this.#spillBytes < headerBytes) return at;
+    const end = headerBytes + this.#checkHeader(view, 0);
+    at = this.#fillSpill(chunk, at, to, end);
+    if (this.#spillBytes < end) return at;
+    this.#spillBytes = 0;
+    this.#emit(view, spill, 0, end);
+    return at;
+  }
+
+  #fillSpill(chunk: Uint8Array, from: number, to: number, wantedBytes: number): number {
+    const missing = wantedBytes - this.#spillBytes;
+    if (missing <= 0) return from;
+    const end = Math.min(to, from + missing);
+    this.#spill?.set(chunk.subarray(from, end), this.#spillBytes);
+    this.#spillBytes += end - from;
+    return end;
+  }
+}

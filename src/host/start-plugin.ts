@@ -1,0 +1,246 @@
+// From a program to a connection: spawn, handshake, and the transport that both sides have.
+
+import { closeSync } from "node:fs";
+
+import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
+import { Connection } from "../connection/connection.ts";
+import { isPlugError, PlugError } from "../error/plug-error.ts";
+import {
+  AnswerReader,
+  type HostOutcome,
+  offerFrame,
+  type WantedService,
+} from "../handshake/host-handshake.ts";
+import type { HelloTransport } from "../handshake/hello.ts";
+import { Child, endText, socketFdInChild } from "../process/child.ts";
+import { LineReader } from "../process/line-reader.ts";
+import { pluginEnvironment } from "../process/plugin-environment.ts";
+import { obstacle } from "../process/start-failure.ts";
+import { endsWithin, killChild } from "../process/stop.ts";
+import type { MethodIds } from "../rpc/bound-service.ts";
+import { socketTransport } from "../transport/socket-transport.ts";
+import { StdioTransport } from "../transport/stdio-transport.ts";
+import type { Receiver, Transport } from "../transport/transport.ts";
+import { Wire1Client } from "../wire1/wire1-client.ts";
+import type { CheckedLoadOptions } from "./load-options.ts";
+import { commandOf, type Program } from "./program.ts";
+
+/** A plugin that has answered. */
+export interface StartedPlugin {
+  readonly child: Child;
+  readonly wire: 1 | 2;
+  readonly connection: ClientConnection;
+  /** What the connection runs on. */
+  readonly transport: Transport;
+  /** The child's stdin and stdout, which may be the same as `transport`. */
+  readonly stdio: StdioTransport;
+  /** By service. */
+  readonly methodIds: readonly MethodIds[];
+}
+
+export interface WantedMethods extends WantedService {
+  readonly methods: readonly string[];
+}
+
+// After the output of a program has ended: how long to wait for its exit code, for an error text.
+const exitCodeWithinMs = 250;
+
+/**
+ * Starts the program, once, and finds out what it is.
+ *
+ * @throws {PlugError} `start_failed`, `not_a_plugin`, `handshake_mismatch` or `cancelled`. No
+ *   process is left behind.
+ */
+export async function startPlugin(
+  program: Program,
+  wanted: readonly WantedMethods[],
+  options: CheckedLoadOptions,
+  events: ConnectionEvents,
+): Promise<StartedPlugin> {
+  const inTheWay = obstacle(program.path, program.isScript);
+  if (inTheWay !== undefined) throw inTheWay;
+  const hasSocket = options.transport !== "stdio";
+  const offer = offerFrame(wanted, options.limits, offeredTransports(options.transport));
+
+  const child = new Child({
+    path: program.path,
+    command: commandOf(program, options.args),
+    env: pluginEnvironment({ ...options, isScript: program.isScript }),
+    cwd: options.cwd,
+    hasSocket,
+    onLine: (text) => options.logger({ plugin: program.name, stream: "stderr", text }),
+  });
+  const stdio = new StdioTransport(child.stdout, child.stdin);
+  const reader = new AnswerReader(wanted);
+  let socketFd = child.socketFd;
+  try {
+    stdio.start(reader);
+    send(stdio, offer);
+    const outcome = await outcomeWithin(reader, child, options);
+    const { transport, receiver, started } = await connect(outcome);
+    reader.handOver(stdio, receiver);
+    return { child, stdio, transport, ...started };
+  } catch (error) {
+    if (socketFd !== undefined) closeSync(socketFd);
+    throw await failure(error, program, child, stdio, reader);
+  }
+
+  async function connect(outcome: HostOutcome) {
+    if (outcome.wire === 1) {
+      if (options.transport === "socket") throw notOffered("socket", "the plugin speaks wire 1");
+      closeSocket();
+      const connection = new Wire1Client({
+        transport: stdio,
+        maxMessageBytes: options.limits.maxMessageBytes,
+        events,
+      });
+      return {
+        transport: stdio,
+        receiver: connection,
+        started: { wire: 1 as const, connection, methodIds: wanted.map(wire1MethodIds) },
+      };
+    }
+    const onSocket = outcome.transport.kind === "socket" && socketFd !== undefined;
+    if (options.transport === "socket" && !onSocket) {
+      throw notOffered("socket", `the plugin chose ${outcome.transport.kind}`);
+    }
+    let transport: Transport = stdio;
+    if (onSocket) {
+      const fd = socketFd as number;
+      socketFd = undefined; // the transport's from here on
+      transport = await socketTransport(fd);
+    }
+    closeSocket();
+    const connection = new Connection({
+      transport,
+      limits: options.limits,
+      peerLimits: outcome.limits,
+      events,
+    });
+    if (onSocket) connection.start();
+    return {
+      transport,
+      receiver: onSocket ? printReceiver(program.name, options) : connection,
+      started: { wire: 2 as const, connection, methodIds: wanted.map(wire2MethodIds(outcome)) },
+    };
+  }
+
+  function closeSocket(): void {
+    if (socketFd !== undefined) closeSync(socketFd);
+    socketFd = undefined;
+  }
+}
+
+function offeredTransports(forced: CheckedLoadOptions["transport"]): HelloTransport[] {
+  const socket = { kind: "socket", fds: [socketFdInChild] };
+  const stdio = { kind: "stdio", fds: [] };
+  if (forced === "stdio") return [stdio];
+  return forced === "socket" ? [socket] : [socket, stdio];
+}
+
+function notOffered(kind: string, why: string): PlugError {
+  return new PlugError("handshake_mismatch", `transport "${kind}" cannot be had: ${why}`);
+}
+
+function wire1MethodIds({ index, methods }: WantedMethods): MethodIds {
+  return new Map(methods.map((name, position) => [name, (index << 8) | position]));
+}
+
+function wire2MethodIds(
+  outcome: Extract<HostOutcome, { wire: 2 }>,
+): (wanted: WantedMethods) => MethodIds {
+  return ({ name }) => {
+    const service = outcome.services.find((other) => other.name === name);
+    const first = service?.firstMethodId ?? 0;
+    return new Map(service?.methods.map((method, position) => [method, first + position]));
+  };
+}
+
+function send(transport: Transport, frame: Uint8Array): void {
+  const at = transport.reserve(frame.byteLength);
+  transport.buffer.set(frame, at);
+  transport.commit(at + frame.byteLength);
+  transport.flush();
+}
+
+// With a socket for the protocol, what comes on stdout after the handshake is the plugin's prints.
+function printReceiver(plugin: string, { logger }: CheckedLoadOptions): Receiver {
+  const lines = new LineReader((text) => logger({ plugin, stream: "stdout", text }));
+  return {
+    receive: (chunk, from, to) => lines.push(chunk.subarray(from, to)),
+    writable() {},
+    ended: () => lines.end(),
+  };
+}
+
+async function outcomeWithin(
+  reader: AnswerReader,
+  child: Child,
+  { startTimeoutMs, signal }: CheckedLoadOptions,
+): Promise<HostOutcome> {
+  const { promise: stopped, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const said = reader.quote === `""` ? "" : `; it has said ${reader.quote}`;
+    reject(
+      new PlugError(
+        "not_a_plugin",
+        `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}`,
+      ),
+    );
+  }, startTimeoutMs);
+  const onAbort = (): void =>
+    reject(new PlugError("cancelled", "the load was given up", { cause: signal?.reason }));
+  if (signal?.aborted === true) onAbort();
+  signal?.addEventListener("abort", onAbort);
+  // A program may end while something that it started still holds its stdout.
+  const ended = child.ended.then(async () => {
+    await Bun.sleep(exitCodeWithinMs);
+    throw new PlugError("not_a_plugin", "the program ended without answering the handshake");
+  });
+  ended.catch(() => {});
+  try {
+    return await Promise.race([reader.outcome, stopped, ended]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+// Adds to an error what became of the process, and makes sure that nothing became of it.
+async function failure(
+  error: unknown,
+  program: Program,
+  child: Child,
+  stdio: StdioTransport,
+  reader: AnswerReader,
+): Promise<unknown> {
+  if (isPlugError(error) && error.code === "not_a_plugin")
+    await endsWithin(child, exitCodeWithinMs);
+  const end = child.end;
+  stdio.close();
+  await killChild(child);
+  if (!isPlugError(error)) return error;
+  // The last lines of stderr may have come while it was being killed.
+  const { stderrTail } = await child.ended;
+  const didFail = end !== undefined && (end.signal !== null || end.exitCode !== 0);
+  const code = error.code === "not_a_plugin" && didFail ? "start_failed" : error.code;
+  const parts = [`plugin "${program.name}": ${error.rawMessage}`];
+  if (isFifoComplaint(reader.quote) && !child.hasFifos) {
+    parts.push(
+      "a plugin built with the Go original needs FIFOs, and without bun:ffi this host cannot make them",
+    );
+  }
+  if (end !== undefined) parts.push(`it ${endText(end)}`);
+  if (stderrTail.length > 0)
+    parts.push(`last stderr lines: ${JSON.stringify(stderrTail.join("\n"))}`);
+  return new PlugError(code, parts.join("; "), {
+    origin: error.origin,
+    cause: error.cause,
+    ...(end === undefined ? {} : { process: { ...end, stderrTail } }),
+  });
+}
+
+// What the Go original's examples print where they get no FIFOs.
+function isFifoComplaint(quote: string): boolean {
+  return quote.includes("both stdin and stdout must be pipes");
+}

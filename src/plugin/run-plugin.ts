@@ -1,0 +1,130 @@
+// A plugin's main: answers one host, and resolves when that has gone.
+
+import { writeSync } from "node:fs";
+import { basename } from "node:path";
+
+import { PlugError } from "../error/plug-error.ts";
+import { traceLine, traceVariable } from "../frame/trace-line.ts";
+import type { HelloTransport } from "../handshake/hello.ts";
+import type { Decision } from "../handshake/plugin-handshake.ts";
+import { beBunVariable } from "../process/plugin-environment.ts";
+import { checkHandler, type Served } from "../rpc/dispatcher.ts";
+import type { Service } from "../rpc/service.ts";
+import { descriptorSource } from "../transport/byte-source.ts";
+import { socketTransport } from "../transport/socket-transport.ts";
+import { StdioTransport } from "../transport/stdio-transport.ts";
+import type { Transport } from "../transport/transport.ts";
+import { readOffer } from "./host-stdin.ts";
+import { checkedRunOptions, type RunOptions } from "./run-options.ts";
+import { serve, servedServices } from "./serve.ts";
+import { guardStdio } from "./stdout-guard.ts";
+
+// When the host has gone, something that the plugin has left running may keep the process alive.
+const exitWithinMs = 1_000;
+const stdout = 1;
+
+/** A service with its handler. */
+export type Pair<H extends object> = readonly [service: Service<object, H>, handler: H];
+
+/** One pair for each handler type. */
+export type Pairs<Handlers extends readonly object[]> = {
+  readonly [I in keyof Handlers]: Pair<Handlers[I]>;
+};
+
+/**
+ * Answers the host that started this process, with several services:
+ * `await runPlugin([KV, kvHandler], [Logger, logHandler])`.
+ *
+ * Resolves when the host has gone and the handlers that ran are through; the process then ends by
+ * itself, or is ended a second later. The last argument may be options.
+ *
+ * @throws {PlugError} `failed_precondition`: this process was not started by a host.
+ * @throws {PlugError} `handshake_mismatch`: the host wants something else; it is told so.
+ * @throws {PlugError} `invalid_argument`: a handler lacks a method, or an option is wrong.
+ */
+export function runPlugin<Handlers extends readonly object[]>(
+  ...pairs: Pairs<Handlers>
+): Promise<void>;
+export function runPlugin<Handlers extends readonly object[]>(
+  ...pairsAndOptions: readonly [...Pairs<Handlers>, RunOptions]
+): Promise<void>;
+export async function runPlugin(...args: readonly (Pair<object> | RunOptions)[]): Promise<void> {
+  const pairs = args.filter((arg) => Array.isArray(arg)) as unknown as readonly Pair<object>[];
+  const options = args.find((arg) => !Array.isArray(arg)) as RunOptions | undefined;
+  await run(
+    pairs.map(([service, handler]) => ({ service, handler })),
+    options ?? {},
+  );
+}
+
+/** {@link runPlugin} for one service. */
+export async function runService<C extends object, H extends object>(
+  service: Service<C, H>,
+  handler: H,
+  options: RunOptions = {},
+): Promise<void> {
+  await run([{ service: service as unknown as Service<object, object>, handler }], options);
+}
+
+async function run(served: readonly Served[], runOptions: RunOptions): Promise<void> {
+  // It made a compiled host run this script; what the plugin starts shall not be told the same.
+  delete process.env[beBunVariable];
+  const options = checkedRunOptions(runOptions);
+  checkServed(served);
+
+  const { offer, rest } = readOffer();
+  const decision = offer.decide(servedServices(served), options.limits);
+  if (decision.wire === undefined) {
+    writeSync(stdout, decision.answer);
+    throw decision.error;
+  }
+  const { transport, answer } = await attach(decision);
+  const serving = serve(decision, served, options, transport, frameTracer());
+  answer();
+  transport.start(serving.receiver);
+  if (rest.byteLength > 0) serving.receiver.receive(rest, 0, rest.byteLength);
+
+  await serving.ended;
+  setTimeout(() => process.exit(), exitWithinMs).unref();
+}
+
+function checkServed(served: readonly Served[]): void {
+  if (served.length === 0) {
+    throw new PlugError("invalid_argument", "there is no service to run");
+  }
+  for (const [i, pair] of served.entries()) {
+    checkHandler(pair);
+    const { typeName } = pair.service;
+    if (served.findIndex(({ service }) => service.typeName === typeName) !== i) {
+      throw new PlugError("invalid_argument", `${typeName} is served twice`);
+    }
+  }
+}
+
+/** The best transport that both sides have, and how to say so. */
+async function attach(
+  decision: Exclude<Decision, { wire: undefined }>,
+): Promise<{ readonly transport: Transport; readonly answer: () => void }> {
+  if (decision.wire === 2) {
+    const socket = decision.transports.find(({ kind }) => kind === "socket");
+    const fd = socket?.fds[0];
+    if (socket !== undefined && fd !== undefined) {
+      const transport = await socketTransport(fd);
+      return { transport, answer: () => writeSync(stdout, decision.answer(socket)) };
+    }
+  }
+  const { readFd, writeFd, isNonBlocking } = guardStdio();
+  const transport = new StdioTransport(descriptorSource({ fd: readFd, isNonBlocking: false }), {
+    fd: writeFd,
+    isNonBlocking,
+  });
+  const stdio: HelloTransport = { kind: "stdio", fds: [] };
+  const answer = decision.wire === 1 ? decision.answer : decision.answer(stdio);
+  return { transport, answer: () => writeSync(writeFd, answer) };
+}
+
+function frameTracer(): Parameters<typeof serve>[4] {
+  if (process.env[traceVariable] !== "1") return undefined;
+  const name = basename(process.argv[1] ?? "plugin");
+  return (...frame) => console.error(traceLine(`${name} ${process.pid}`, ...frame));
+}

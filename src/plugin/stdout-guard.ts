@@ -1,0 +1,53 @@
+// Keeps a plugin's prints away from the protocol, where the two share stdin and stdout.
+
+import { Console } from "node:console";
+import { openSync } from "node:fs";
+
+import { libc } from "../process/libc.ts";
+
+export interface ProtocolDescriptors {
+  readonly readFd: number;
+  readonly writeFd: number;
+  readonly isNonBlocking: boolean;
+}
+
+/**
+ * Moves the protocol to descriptors of its own. From now on stdout is stderr, for native code too,
+ * and stdin is empty, also for children that inherit them.
+ */
+export function guardStdio(): ProtocolDescriptors {
+  const c = libc();
+  if (c === undefined) {
+    guardInScript();
+    return { readFd: 0, writeFd: 1, isNonBlocking: false };
+  }
+  const readFd = c.dup(0);
+  const writeFd = c.dup(1);
+  c.dup2(openSync("/dev/null", "r"), 0);
+  c.dup2(2, 1);
+  return { readFd, writeFd, isNonBlocking: c.setNonBlocking(writeFd, "write") };
+}
+
+// Without the C library: the ways that scripts have to print. Native code is not reached.
+function guardInScript(): void {
+  const toStderr = new Console(process.stderr, process.stderr);
+  for (const name of [
+    "log",
+    "info",
+    "debug",
+    "table",
+    "dir",
+    "group",
+    "count",
+    "timeEnd",
+    "timeLog",
+  ] as const) {
+    console[name] = toStderr[name].bind(toStderr);
+  }
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  const { stdout, write } = Bun;
+  const bun = Bun as unknown as Record<string, unknown>;
+  bun["write"] = (to: unknown, ...rest: unknown[]) =>
+    (write as (...all: unknown[]) => unknown)(to === stdout ? Bun.stderr : to, ...rest);
+  stdout.writer = (...options) => Bun.stderr.writer(...options);
+}

@@ -1,0 +1,100 @@
+// The few calls of the C library that Bun has no word for.
+//
+// bun:ffi is experimental, so it is loaded only when it is needed, once per process, and everything
+// here has a way without it.
+
+import { dlopen, FFIType, ptr } from "bun:ffi";
+
+/** Set to `1` to do without bun:ffi. */
+export const noFfiVariable = "PLUG_NO_FFI";
+
+// Values of Linux; fcntl is not called elsewhere.
+const cloexecFlag = 0o2000000;
+const setFlags = 4;
+const nonBlockFlag = 0o4000;
+const accessFlags = { read: 0, write: 1 } as const;
+
+const linuxNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"];
+const darwinNames = ["libSystem.B.dylib", "libSystem.dylib"];
+
+interface Libc {
+  /** A FIFO without a name; its ends do not pass to other children. */
+  pipe(): { readonly readFd: number; readonly writeFd: number };
+  /** Makes `fd` refer to what `other` refers to. */
+  dup2(other: number, fd: number): void;
+  /** Another descriptor for the same thing. */
+  dup(fd: number): number;
+  /** Makes one end of a FIFO non-blocking. Returns false where that cannot be done. */
+  setNonBlocking(fd: number, access: keyof typeof accessFlags): boolean;
+}
+
+let loaded: Libc | undefined | null = null;
+
+/** The C library, or undefined where bun:ffi is not to be had. */
+export function libc(): Libc | undefined {
+  if (loaded === null) loaded = process.env[noFfiVariable] === "1" ? undefined : load();
+  return loaded;
+}
+
+function load(): Libc | undefined {
+  return process.platform === "linux" ? loadLinux() : loadDarwin();
+}
+
+function loadLinux(): Libc | undefined {
+  const symbols = open(linuxNames, {
+    pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+    dup: { args: [FFIType.i32], returns: FFIType.i32 },
+    dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+    // Variadic in C; on Linux its arguments travel as if it were not.
+    fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  });
+  if (symbols === undefined) return undefined;
+  return {
+    pipe() {
+      const fds = new Int32Array(2);
+      check("pipe2", symbols.pipe2(ptr(fds), cloexecFlag));
+      return { readFd: fds[0] as number, writeFd: fds[1] as number };
+    },
+    dup: (fd) => check("dup", symbols.dup(fd)),
+    dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    setNonBlocking: (fd, access) =>
+      symbols.fcntl(fd, setFlags, nonBlockFlag | accessFlags[access]) >= 0,
+  };
+}
+
+// Bun's spawn on macOS passes on only the descriptors that it is given, so close-on-exec, which has
+// no pipe2 there, is not missed. fcntl is variadic, which bun:ffi cannot call on arm64.
+function loadDarwin(): Libc | undefined {
+  const symbols = open(darwinNames, {
+    pipe: { args: [FFIType.ptr], returns: FFIType.i32 },
+    dup: { args: [FFIType.i32], returns: FFIType.i32 },
+    dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  });
+  if (symbols === undefined) return undefined;
+  return {
+    pipe() {
+      const fds = new Int32Array(2);
+      check("pipe", symbols.pipe(ptr(fds)));
+      return { readFd: fds[0] as number, writeFd: fds[1] as number };
+    },
+    dup: (fd) => check("dup", symbols.dup(fd)),
+    dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    setNonBlocking: () => false,
+  };
+}
+
+function open<S extends Parameters<typeof dlopen>[1]>(names: readonly string[], symbols: S) {
+  for (const name of names) {
+    try {
+      return dlopen(name, symbols).symbols;
+    } catch {
+      // Another C library, or no bun:ffi: the next name, or none.
+    }
+  }
+  return undefined;
+}
+
+function check(name: string, result: number): number {
+  if (result < 0) throw new Error(`${name} failed; too many open files?`);
+  return result;
+}

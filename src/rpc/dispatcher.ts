@@ -1,0 +1,161 @@
+// Finds the handler's method for a call, runs it, and answers with what it returns.
+//
+// A handler that returns a plain value is answered at once, without a promise. Knows nothing of
+// frames, and not which wire a call came by.
+
+import type { CallHandler, IncomingCall } from "../call/incoming-call.ts";
+import { PlugError } from "../error/plug-error.ts";
+import { message } from "./bound-service.ts";
+import type { Method, Service } from "./service.ts";
+
+/** A service and what answers its calls. */
+export interface Served {
+  readonly service: Service<object, object>;
+  readonly handler: object;
+}
+
+/**
+ * Checks that a handler has every method of its service.
+ *
+ * @throws {PlugError} `invalid_argument`: names what is missing.
+ */
+export function checkHandler({ service, handler }: Served): void {
+  const missing = service.methods
+    .filter(
+      ({ localName }) => typeof (handler as Record<string, unknown>)[localName] !== "function",
+    )
+    .map(({ localName }) => `${localName}()`);
+  if (missing.length === 0) return;
+  throw new PlugError(
+    "invalid_argument",
+    `the handler of ${service.typeName} lacks ${missing.join(", ")}`,
+  );
+}
+
+interface Entry {
+  readonly service: string;
+  readonly method: Method<object>;
+  readonly handler: object;
+}
+
+interface Waiting {
+  readonly entry: Entry;
+  readonly call: IncomingCall;
+  readonly request: unknown;
+}
+
+/** Runs handlers. Method ids are positions: those of the first service come first. */
+export class Dispatcher implements CallHandler {
+  readonly #entries: readonly Entry[];
+  readonly #maxRunningHandlers: number;
+  readonly #waiting = new Set<Waiting>();
+  #runningCount = 0;
+  #onIdle: (() => void) | undefined;
+
+  /** `maxRunningHandlers`: calls beyond it wait until one of the others is through. */
+  constructor(served: readonly Served[], maxRunningHandlers: number) {
+    this.#entries = served.flatMap(({ service, handler }) =>
+      service.methods.map((method) => ({ service: service.typeName, method, handler })),
+    );
+    this.#maxRunningHandlers = maxRunningHandlers;
+  }
+
+  /** Handlers that have returned a promise which is not settled. */
+  get runningCount(): number {
+    return this.#runningCount;
+  }
+
+  /** Resolves when no handler runs. */
+  idle(): Promise<void> {
+    if (this.#runningCount === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
+    const entry = this.#entries[call.methodId];
+    if (entry === undefined) {
+      call.fail(new PlugError("unimplemented", `there is no method ${call.methodId} here`));
+      return;
+    }
+    call.service = entry.service;
+    call.method = entry.method.name;
+    let request: unknown;
+    try {
+      request = entry.method.input.read(buffer, from, to, owned);
+    } catch (error) {
+      call.fail(error);
+      return;
+    }
+    if (this.#runningCount < this.#maxRunningHandlers) {
+      this.#run(entry, call, request);
+    } else {
+      call.defer();
+      const waiting = { entry, call, request };
+      this.#waiting.add(waiting);
+      // One that is given up must not be kept until some stuck handler makes room.
+      call.signal.addEventListener("abort", () => this.#waiting.delete(waiting));
+    }
+  }
+
+  #run(entry: Entry, call: IncomingCall, request: unknown): void {
+    let result: unknown;
+    try {
+      result = entry.method.handle(entry.handler, request as never, call);
+    } catch (error) {
+      call.fail(error);
+      return;
+    }
+    if (!isThenable(result)) {
+      answer(entry, call, result);
+      return;
+    }
+    this.#runningCount += 1;
+    call.defer();
+    result.then(
+      (value) => {
+        answer(entry, call, value);
+        this.#finished();
+      },
+      (error) => {
+        call.fail(error);
+        this.#finished();
+      },
+    );
+  }
+
+  #finished(): void {
+    this.#runningCount -= 1;
+    for (const waiting of this.#waiting) {
+      if (this.#runningCount >= this.#maxRunningHandlers) break;
+      this.#waiting.delete(waiting);
+      this.#run(waiting.entry, waiting.call, waiting.request);
+    }
+    if (this.#runningCount === 0) this.#onIdle?.();
+  }
+}
+
+function answer(entry: Entry, call: IncomingCall, result: unknown): void {
+  const { output, pack } = entry.method;
+  try {
+    call.respond(output, message(output, pack(result)));
+  } catch (error) {
+    // What a handler returns is its own affair, not the caller's: not invalid_argument.
+    call.fail(
+      new PlugError(
+        "internal",
+        `the handler of ${call.service}.${call.method} returned what is not a response: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      ),
+    );
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { readonly then?: unknown }).then === "function"
+  );
+}

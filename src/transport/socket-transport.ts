@@ -1,0 +1,155 @@
+// One duplex socket, on a descriptor that both processes were given: the transport of most loads.
+//
+// Three system calls a round trip where the two streams of stdio need eight, and both stdout and
+// stderr of the plugin stay free for its own prints.
+
+import { closeSync } from "node:fs";
+
+import { SendBuffer } from "./send-buffer.ts";
+import type { Receiver, Transport } from "./transport.ts";
+
+// The kernel's buffer holds about 200 KiB; beyond as much again, bulk data can wait.
+const highWaterBytes = 256 * 1024;
+
+/** The part of Bun's socket that is used here. */
+interface BunSocket {
+  write(data: Uint8Array, byteOffset: number, byteLength: number): number;
+  terminate(): void;
+  pause(): void;
+  resume(): void;
+  ref(): void;
+  unref(): void;
+}
+
+interface BunSocketHandler {
+  data(socket: BunSocket, chunk: Uint8Array): void;
+  drain(socket: BunSocket): void;
+  end(socket: BunSocket): void;
+  close(socket: BunSocket, error?: Error): void;
+  error(socket: BunSocket, error: Error): void;
+}
+
+// Bun.connect takes a connected descriptor, though its types do not list that overload.
+const connectDescriptor = Bun.connect as unknown as (options: {
+  readonly fd: number;
+  readonly socket: BunSocketHandler;
+}) => Promise<BunSocket>;
+
+/**
+ * Takes over a connected socket.
+ *
+ * Ownership: the descriptor belongs to the transport from now on, also when this rejects.
+ */
+export async function socketTransport(fd: number): Promise<Transport> {
+  const transport = new SocketTransport();
+  let socket: BunSocket;
+  try {
+    socket = await connectDescriptor({ fd, socket: transport.handler });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  transport.attach(socket);
+  return transport;
+}
+
+class SocketTransport implements Transport {
+  readonly kind = "socket";
+  readonly sent = { writeCount: 0, byteCount: 0 };
+  readonly #out = new SendBuffer();
+  #socket: BunSocket | undefined;
+  #receiver: Receiver | undefined;
+  // What came before somebody wanted it.
+  #early: Uint8Array[] = [];
+  #end: { readonly cause: Error | undefined } | undefined;
+  #isBlocked = false;
+
+  readonly handler: BunSocketHandler = {
+    data: (_socket, chunk) => {
+      if (this.#receiver === undefined) this.#early.push(chunk.slice());
+      else this.#receiver.receive(chunk, 0, chunk.byteLength);
+    },
+    drain: () => this.#drain(),
+    end: () => this.#ended(undefined),
+    close: (_socket, error) => this.#ended(error),
+    error: (_socket, error) => this.#ended(error),
+  };
+
+  attach(socket: BunSocket): void {
+    this.#socket = socket;
+  }
+
+  get buffer(): Uint8Array {
+    return this.#out.buffer;
+  }
+
+  get view(): DataView {
+    return this.#out.view;
+  }
+
+  get isCongested(): boolean {
+    return this.#isBlocked && this.#out.byteCount > highWaterBytes;
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver;
+    const early = this.#early;
+    this.#early = [];
+    for (const chunk of early) receiver.receive(chunk, 0, chunk.byteLength);
+    if (this.#end !== undefined) receiver.ended(this.#end.cause);
+  }
+
+  reserve(byteLength: number): number {
+    return this.#out.reserve(byteLength);
+  }
+
+  commit(end: number): void {
+    this.#out.commit(end);
+  }
+
+  flush(): void {
+    const byteCount = this.#out.byteCount;
+    if (byteCount === 0 || this.#isBlocked || this.#socket === undefined) return;
+    const taken = this.#socket.write(this.#out.buffer, this.#out.head, byteCount);
+    this.sent.writeCount += 1;
+    if (taken < 0) return; // closed; `close` tells the receiver
+    this.sent.byteCount += taken;
+    this.#out.taken(taken);
+    this.#isBlocked = taken < byteCount;
+  }
+
+  ref(): void {
+    this.#socket?.ref();
+  }
+
+  unref(): void {
+    this.#socket?.unref();
+  }
+
+  close(): void {
+    this.#receiver = undefined;
+    this.#end ??= { cause: undefined };
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket === undefined) return;
+    // Last words go out if the kernel has room; nobody waits for a peer that does not read.
+    if (!this.#isBlocked && this.#out.byteCount > 0) {
+      socket.write(this.#out.buffer, this.#out.head, this.#out.byteCount);
+    }
+    socket.terminate();
+  }
+
+  #drain(): void {
+    const wasCongested = this.isCongested;
+    this.#isBlocked = false;
+    this.flush();
+    if (wasCongested && !this.isCongested) this.#receiver?.writable();
+  }
+
+  #ended(cause: Error | undefined): void {
+    if (this.#end !== undefined) return;
+    this.#end = { cause };
+    const receiver = this.#receiver;
+    receiver?.ended(cause);
+  }
+}

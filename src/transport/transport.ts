@@ -1,0 +1,53 @@
+// The seam between ordered bytes and everything above.
+//
+// A transport carries bytes in order, both ways. It knows nothing of frames or calls, and nothing
+// above it knows which one it is.
+
+export type TransportKind = "stdio" | "socket" | "memory";
+
+/** What a transport tells the layer above. It is called in order, and never after `ended`. */
+export interface Receiver {
+  /** Bytes `[from, to)` of `chunk` have come. Borrowed: valid until this returns. */
+  receive(chunk: Uint8Array, from: number, to: number): void;
+  /** `isCongested` has become false again. */
+  writable(): void;
+  /** The peer has gone, or the transport broke: `cause` says how. Nothing comes after it. */
+  ended(cause?: Error): void;
+}
+
+export interface Transport {
+  readonly kind: TransportKind;
+
+  /** The memory that {@link reserve} gives room in. It may change with every reservation. */
+  readonly buffer: Uint8Array;
+  /** The same memory as {@link buffer}. */
+  readonly view: DataView;
+
+  /**
+   * Whether so much is waiting for the peer that bulk data should wait too. Small frames may still
+   * be written: what they can add up to is bounded by the limits on calls in flight.
+   */
+  readonly isCongested: boolean;
+
+  /** Writes and bytes so far, for `stats()`. */
+  readonly sent: { readonly writeCount: number; readonly byteCount: number };
+
+  /** Starts to deliver to `receiver`, or goes on with another one. Nothing is lost in between. */
+  start(receiver: Receiver): void;
+
+  /** Makes room for `byteLength` bytes and returns where in {@link buffer} they start. */
+  reserve(byteLength: number): number;
+
+  /** What was written behind the last reservation's start, up to `end`, goes out next. */
+  commit(end: number): void;
+
+  /** Hands everything committed to the kernel, in one write if it takes it. */
+  flush(): void;
+
+  /** Whether the transport keeps the process running while it waits for the peer. */
+  ref(): void;
+  unref(): void;
+
+  /** Closes both directions and gives the descriptors back. `ended` is not called for it. */
+  close(): void;
+}

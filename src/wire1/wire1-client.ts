@@ -1,0 +1,195 @@
+// Wire 1 as a host: calls go to a plugin that takes one at a time, and knows no request ids.
+//
+// The same face as the connection of wire 2. Calls queue with their deadlines running. One that is
+// given up keeps its place on the wire until it is answered, because nothing but the order says
+// which answer belongs to which call.
+
+import { PlugError } from "../error/plug-error.ts";
+import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
+import { Deadlines } from "../call/deadlines.ts";
+import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
+import type { PayloadReader, PayloadWriter } from "../call/payload.ts";
+import { type CallStarter, placeCall, WaitingCalls } from "../call/place-call.ts";
+import {
+  idText,
+  maxWire1FrameBytes,
+  wire1ErrorId,
+  wire1HeaderBytes,
+  Wire1Reader,
+  type Wire1Sink,
+  writeWire1Header,
+} from "../frame/wire1-frame.ts";
+import type { Receiver, Transport } from "../transport/transport.ts";
+
+export interface Wire1ClientOptions {
+  readonly transport: Transport;
+  /** Largest answer that is accepted, in bytes. */
+  readonly maxMessageBytes: number;
+  readonly events?: ConnectionEvents | undefined;
+}
+
+export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wire1Sink {
+  readonly #transport: Transport;
+  readonly #events: ConnectionEvents;
+  readonly #reader: Wire1Reader;
+  readonly #deadlines = new Deadlines();
+  readonly #waiting = new WaitingCalls();
+  // The call that is on the wire; it may have been given up.
+  #current: OutgoingCall | undefined;
+  #closeReason: PlugError | undefined;
+
+  constructor(options: Wire1ClientOptions) {
+    this.#transport = options.transport;
+    this.#events = options.events ?? {};
+    this.#reader = new Wire1Reader(options.maxMessageBytes, this);
+  }
+
+  start(): void {
+    this.#transport.start(this);
+  }
+
+  get inFlightCount(): number {
+    return this.#waiting.count + (this.#current === undefined ? 0 : 1);
+  }
+
+  get closeReason(): PlugError | undefined {
+    return this.#closeReason;
+  }
+
+  call<T, R>(
+    route: Route,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    terms?: CallTerms,
+  ): Promise<R> {
+    return placeCall(this, route, writer, value, reader, terms);
+  }
+
+  refusal(): PlugError | undefined {
+    return this.#closeReason;
+  }
+
+  begin(call: OutgoingCall): void {
+    if (this.inFlightCount === 0) this.#events.onBusy?.();
+    if (call.hasDeadline) this.#deadlines.add(call);
+    this.#waiting.add(call);
+    this.#sendNext();
+  }
+
+  abandon(call: OutgoingCall, error: PlugError): void {
+    if (call.isSettled) return;
+    this.#deadlines.remove(call);
+    call.reject(error);
+    this.#waiting.remove(call);
+    this.#checkIdle();
+  }
+
+  #sendNext(): void {
+    while (this.#current === undefined) {
+      const call = this.#waiting.take();
+      if (call === undefined) break;
+      this.#send(call);
+    }
+    this.#checkIdle();
+  }
+
+  #send(call: OutgoingCall): void {
+    const transport = this.#transport;
+    const id = call.route.methodId;
+    let byteCount: number;
+    try {
+      byteCount = call.writer.size(call.value);
+      const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
+      if (frameBytes > maxWire1FrameBytes) throw requestTooLarge(call.name, frameBytes);
+    } catch (error) {
+      this.#deadlines.remove(call);
+      call.reject(
+        error instanceof PlugError
+          ? error
+          : new PlugError("internal", String(error), { cause: error }),
+      );
+      return;
+    }
+    this.#current = call;
+    call.id = id;
+    const start = transport.reserve(wire1HeaderBytes(byteCount) + byteCount);
+    const at = writeWire1Header(transport.buffer, start, id, byteCount);
+    transport.commit(call.writer.write(call.value, transport.buffer, at));
+    call.value = undefined;
+    this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
+    // At once and alone: the Go original takes one read for one frame.
+    transport.flush();
+  }
+
+  receive(chunk: Uint8Array, from: number, to: number): void {
+    if (this.#closeReason !== undefined) return;
+    try {
+      this.#reader.push(chunk, from, to);
+    } catch (error) {
+      this.close(error as PlugError);
+    }
+  }
+
+  frame(id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (this.#closeReason !== undefined) return;
+    this.#events.onFrame?.("<", 0, 0, id, 0, to - from);
+    const call = this.#current;
+    if (call === undefined) {
+      throw new PlugError("protocol_error", `frame ${idText(id)} answers nothing that was asked`);
+    }
+    if (id !== wire1ErrorId && id !== call.route.methodId) {
+      throw new PlugError(
+        "protocol_error",
+        `frame ${idText(id)} came where the answer to ${call.name}, ${idText(call.route.methodId)}, was due`,
+      );
+    }
+    this.#current = undefined;
+    this.#deadlines.remove(call);
+    if (!call.isSettled) this.#settle(call, id, buffer, from, to);
+    this.#sendNext();
+  }
+
+  #settle(call: OutgoingCall, id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (id === wire1ErrorId) {
+      const text = new TextDecoder().decode(buffer.subarray(from, to));
+      call.reject(new PlugError("unknown", text, { origin: "peer" }));
+      return;
+    }
+    try {
+      call.resolve(call.reader.read(buffer, from, to, false));
+    } catch (error) {
+      call.reject(error as PlugError);
+    }
+  }
+
+  writable(): void {}
+
+  ended(cause?: Error): void {
+    if (this.#events.onEnded !== undefined) this.#events.onEnded(cause);
+    else this.close(new PlugError("unavailable", "the connection has ended", { cause }));
+  }
+
+  close(reason: PlugError): void {
+    if (this.#closeReason !== undefined) return;
+    this.#closeReason = reason;
+    const calls = this.#waiting.takeAll();
+    if (this.#current !== undefined) calls.unshift(this.#current);
+    this.#current = undefined;
+    this.#deadlines.clear();
+    for (const call of calls) call.reject(reason);
+    this.#transport.close();
+    this.#events.onClosed?.(reason);
+  }
+
+  #checkIdle(): void {
+    if (this.inFlightCount === 0) this.#events.onIdle?.();
+  }
+}
+
+function requestTooLarge(name: string, frameBytes: number): PlugError {
+  return new PlugError(
+    "resource_exhausted",
+    `request of ${name} makes a frame of ${frameBytes} bytes; a plugin built with the Go original takes at most ${maxWire1FrameBytes}`,
+  );
+}

@@ -1,0 +1,174 @@
+// Wire 1 as a plugin: a Go host asks, one call at a time, and gets one answer each.
+
+import type { ConnectionEvents } from "../call/client-connection.ts";
+import { type CallHandler, IncomingCall, type Responder } from "../call/incoming-call.ts";
+import type { PayloadWriter } from "../call/payload.ts";
+import { PlugError } from "../error/plug-error.ts";
+import { errorText } from "../frame/error-payload.ts";
+import {
+  idText,
+  maxWire1FrameBytes,
+  wire1ErrorId,
+  wire1HeaderBytes,
+  Wire1Reader,
+  type Wire1Sink,
+  writeWire1Header,
+} from "../frame/wire1-frame.ts";
+import type { Receiver, Transport } from "../transport/transport.ts";
+
+export interface Wire1ServerOptions {
+  readonly transport: Transport;
+  /** The service that the handshake agreed on: the high byte of every id. */
+  readonly serviceIndex: number;
+  readonly maxMessageBytes: number;
+  /** Answers the calls; their `methodId` is the position in the service. */
+  readonly handler: CallHandler;
+  readonly events?: ConnectionEvents | undefined;
+}
+
+// A host of the Go original has one request under way. One that sends more without waiting is
+// served in order, up to here.
+const maxQueuedRequests = 1024;
+
+export class Wire1Server implements Responder, Receiver, Wire1Sink {
+  readonly #transport: Transport;
+  readonly #serviceIndex: number;
+  readonly #handler: CallHandler;
+  readonly #events: ConnectionEvents;
+  readonly #reader: Wire1Reader;
+  readonly #queue: { readonly id: number; readonly request: Uint8Array }[] = [];
+  #current: IncomingCall | undefined;
+  #isClosed = false;
+
+  constructor(options: Wire1ServerOptions) {
+    this.#transport = options.transport;
+    this.#serviceIndex = options.serviceIndex;
+    this.#handler = options.handler;
+    this.#events = options.events ?? {};
+    this.#reader = new Wire1Reader(options.maxMessageBytes, this);
+  }
+
+  start(): void {
+    this.#transport.start(this);
+  }
+
+  get incomingCount(): number {
+    return this.#queue.length + (this.#current === undefined ? 0 : 1);
+  }
+
+  receive(chunk: Uint8Array, from: number, to: number): void {
+    if (this.#isClosed) return;
+    try {
+      this.#reader.push(chunk, from, to);
+    } catch (error) {
+      this.close(error as PlugError);
+    }
+  }
+
+  frame(id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (this.#isClosed) return;
+    this.#events.onFrame?.("<", 0, 0, id, 0, to - from);
+    if (this.#current === undefined) {
+      this.#handle(id, buffer, from, to, false);
+      return;
+    }
+    if (this.#queue.length === maxQueuedRequests) {
+      throw new PlugError(
+        "protocol_error",
+        `${maxQueuedRequests + 1} requests at once on wire 1, which has one at a time`,
+      );
+    }
+    this.#queue.push({ id, request: buffer.slice(from, to) });
+  }
+
+  #handle(id: number, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
+    const call = new IncomingCall(this, id, id & 0xff, 0);
+    this.#current = call;
+    if (id >> 8 !== this.#serviceIndex) {
+      this.fail(
+        call,
+        new PlugError(
+          "unimplemented",
+          `request ${idText(id)} is for service ${id >> 8}; the handshake was for service ${this.#serviceIndex}`,
+        ),
+      );
+      return;
+    }
+    this.#handler.handle(call, buffer, from, to, owned);
+  }
+
+  respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
+    if (call.isAnswered) return;
+    let byteCount: number;
+    try {
+      byteCount = writer.size(value);
+      const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
+      if (frameBytes > maxWire1FrameBytes) throw responseTooLarge(call, frameBytes);
+    } catch (error) {
+      this.fail(call, error);
+      return;
+    }
+    this.#write(call.id, byteCount, (buffer, at) => writer.write(value, buffer, at));
+    this.#answered(call);
+  }
+
+  /** On wire 1 an error is its text, and nothing else. */
+  fail(call: IncomingCall, error: unknown): void {
+    if (call.isAnswered) return;
+    const text = new TextEncoder().encode(errorText(error).message);
+    this.#write(wire1ErrorId, text.byteLength, (buffer, at) => {
+      buffer.set(text, at);
+      return at + text.byteLength;
+    });
+    this.#answered(call);
+  }
+
+  defer(): void {}
+
+  // At once and alone: the Go original takes one read for one frame.
+  #write(id: number, byteCount: number, write: (buffer: Uint8Array, at: number) => number): void {
+    if (this.#isClosed) return;
+    const start = this.#transport.reserve(wire1HeaderBytes(byteCount) + byteCount);
+    const at = writeWire1Header(this.#transport.buffer, start, id, byteCount);
+    this.#transport.commit(write(this.#transport.buffer, at));
+    this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
+    this.#transport.flush();
+  }
+
+  #answered(call: IncomingCall): void {
+    call.isAnswered = true;
+    this.#current = undefined;
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      this.#handle(next.id, next.request, 0, next.request.byteLength, true);
+    }
+  }
+
+  writable(): void {}
+
+  ended(cause?: Error): void {
+    if (this.#events.onEnded !== undefined) this.#events.onEnded(cause);
+    else this.close(new PlugError("unavailable", "the connection has ended", { cause }));
+  }
+
+  close(reason: PlugError): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#queue.length = 0;
+    const call = this.#current;
+    this.#current = undefined;
+    if (call !== undefined) {
+      call.isAnswered = true;
+      call.abort(reason);
+    }
+    this.#transport.close();
+    this.#events.onClosed?.(reason);
+  }
+}
+
+function responseTooLarge(call: IncomingCall, frameBytes: number): PlugError {
+  return new PlugError(
+    "resource_exhausted",
+    `response of ${call.service}.${call.method} makes a frame of ${frameBytes} bytes; a host built with the Go original takes at most ${maxWire1FrameBytes}`,
+  );
+}
