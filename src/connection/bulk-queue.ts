@@ -17,12 +17,12 @@ export interface BulkSend {
   readonly methodId: number;
   readonly requestId: number;
   readonly bytes: Uint8Array;
-  /** For a request with a deadline: written into the first frame. */
-  readonly deadlineAt: number | undefined;
+  /** For a request with a deadline: written into the first frame. Else 0. */
+  readonly deadlineAt: number;
   /** How much has been sent; 0 if the receiver knows nothing of it yet. */
   sentBytes: number;
   /** Called when the last piece has been handed to the transport. */
-  readonly onSent: (() => void) | undefined;
+  readonly onSent: () => void;
 }
 
 type OnFrame = (
@@ -67,14 +67,14 @@ export class BulkQueue {
       const send = this.#queue.shift() as BulkSend;
       this.#sendPiece(send);
       if (send.sentBytes < send.bytes.byteLength) this.#queue.push(send);
-      else send.onSent?.();
+      else send.onSent();
       this.#transport.flush();
     }
   }
 
   #sendPiece(send: BulkSend): void {
     const isFirst = send.sentBytes === 0;
-    const hasDeadline = isFirst && send.deadlineAt !== undefined;
+    const hasDeadline = isFirst && send.deadlineAt > 0;
     const prefixBytes = (isFirst ? 4 : 0) + (hasDeadline ? 4 : 0);
     const pieceBytes = Math.min(
       maxFramePayloadBytes - prefixBytes,
@@ -98,7 +98,7 @@ export class BulkQueue {
       at += 4;
     }
     if (hasDeadline) {
-      view.setUint32(at, timeLeftMs(send.deadlineAt as number), true);
+      view.setUint32(at, timeLeftMs(send.deadlineAt), true);
       at += 4;
     }
     this.#transport.buffer.set(send.bytes.subarray(send.sentBytes, end), at);

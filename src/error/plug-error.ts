@@ -61,3 +61,10 @@ export class PlugError extends Error {
 export function isPlugError(value: unknown): value is PlugError {
   return value instanceof Error && brand in value;
 }
+
+/** Whatever was thrown, as a PlugError: `internal` if it is not one. */
+export function asPlugError(error: unknown): PlugError {
+  if (isPlugError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new PlugError("internal", message, { cause: error });
+}

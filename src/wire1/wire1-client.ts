@@ -4,7 +4,7 @@
 // given up keeps its place on the wire until it is answered, because nothing but the order says
 // which answer belongs to which call.
 
-import { PlugError } from "../error/plug-error.ts";
+import { asPlugError, PlugError } from "../error/plug-error.ts";
 import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
 import { Deadlines } from "../call/deadlines.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
@@ -104,11 +104,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
       if (frameBytes > maxWire1FrameBytes) throw requestTooLarge(call.name, frameBytes);
     } catch (error) {
       this.#deadlines.remove(call);
-      call.reject(
-        error instanceof PlugError
-          ? error
-          : new PlugError("internal", String(error), { cause: error }),
-      );
+      call.reject(asPlugError(error));
       return;
     }
     this.#current = call;
@@ -127,7 +123,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     try {
       this.#reader.push(chunk, from, to);
     } catch (error) {
-      this.close(error as PlugError);
+      this.close(asPlugError(error));
     }
   }
 
@@ -159,7 +155,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     try {
       call.resolve(call.reader.read(buffer, from, to, false));
     } catch (error) {
-      call.reject(error as PlugError);
+      call.reject(asPlugError(error));
     }
   }
 

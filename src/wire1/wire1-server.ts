@@ -3,7 +3,7 @@
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { type CallHandler, IncomingCall, type Responder } from "../call/incoming-call.ts";
 import type { PayloadWriter } from "../call/payload.ts";
-import { PlugError } from "../error/plug-error.ts";
+import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { errorText } from "../frame/error-payload.ts";
 import {
   idText,
@@ -61,7 +61,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
     try {
       this.#reader.push(chunk, from, to);
     } catch (error) {
-      this.close(error as PlugError);
+      this.close(asPlugError(error));
     }
   }
 

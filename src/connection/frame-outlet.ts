@@ -1,0 +1,137 @@
+// Frames on their way out: encoded straight behind their headers, in one write a turn.
+
+import type { ConnectionEvents } from "../call/client-connection.ts";
+import type { PayloadWriter } from "../call/payload.ts";
+import { FrameFlag, type FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
+import type { Transport } from "../transport/transport.ts";
+import { BulkQueue, type BulkSend, maxFramePayloadBytes, timeLeftMs } from "./bulk-queue.ts";
+
+/** A message that goes out: in one frame if it fits, else in pieces. */
+export interface OutgoingMessage {
+  readonly kind: FrameKind;
+  readonly flags: number;
+  readonly methodId: number;
+  readonly requestId: number;
+  /** For a request with a deadline: on the clock of `performance.now()`. Else 0. */
+  readonly deadlineAt: number;
+}
+
+export class FrameOutlet {
+  readonly #transport: Transport;
+  readonly #onFrame: ConnectionEvents["onFrame"];
+  readonly #bulk: BulkQueue;
+  #isFlushOwed = false;
+  #isBatching = false;
+  #isClosed = false;
+
+  constructor(transport: Transport, onFrame: ConnectionEvents["onFrame"]) {
+    this.#transport = transport;
+    this.#onFrame = onFrame;
+    this.#bulk = new BulkQueue(transport, (kind, flags, methodId, requestId, payloadBytes) =>
+      onFrame?.(">", kind, flags, methodId, requestId, payloadBytes),
+    );
+  }
+
+  /** Whether a message of this size goes out in one frame. */
+  fits(byteCount: number, hasDeadline: boolean): boolean {
+    return byteCount + (hasDeadline ? 4 : 0) <= maxFramePayloadBytes;
+  }
+
+  /** Writes a message that {@link fits}; `byteCount` is what `writer.size` has just said. */
+  writeMessage<T>(
+    kind: FrameKind,
+    flags: number,
+    methodId: number,
+    requestId: number,
+    deadlineAt: number,
+    writer: PayloadWriter<T>,
+    value: T,
+    byteCount: number,
+  ): void {
+    const transport = this.#transport;
+    const prefixBytes = deadlineAt > 0 ? 4 : 0;
+    const payloadBytes = prefixBytes + byteCount;
+    if (prefixBytes > 0) flags |= FrameFlag.Deadline;
+    const start = transport.reserve(headerBytes + payloadBytes);
+    writeHeader(transport.view, start, payloadBytes, kind, flags, methodId, requestId);
+    const at = start + headerBytes;
+    if (prefixBytes > 0) transport.view.setUint32(at, timeLeftMs(deadlineAt), true);
+    transport.commit(writer.write(value, transport.buffer, at + prefixBytes));
+    this.#onFrame?.(">", kind, flags, methodId, requestId, payloadBytes);
+    this.#oweFlush();
+  }
+
+  /** Writes a frame whose payload is there already. */
+  write(kind: FrameKind, flags: number, requestId: number, payload: Uint8Array): void {
+    const transport = this.#transport;
+    const start = transport.reserve(headerBytes + payload.byteLength);
+    writeHeader(transport.view, start, payload.byteLength, kind, flags, 0, requestId);
+    transport.buffer.set(payload, start + headerBytes);
+    transport.commit(start + headerBytes + payload.byteLength);
+    this.#onFrame?.(">", kind, flags, 0, requestId, payload.byteLength);
+    this.#oweFlush();
+  }
+
+  /**
+   * Encodes a message that does not {@link fits} and sends it in pieces, when there is room.
+   * `onSent` is called when the last piece has been handed over.
+   */
+  writeInPieces<T>(
+    message: OutgoingMessage,
+    writer: PayloadWriter<T>,
+    value: T,
+    byteCount: number,
+    onSent: () => void,
+  ): BulkSend {
+    const bytes = new Uint8Array(byteCount);
+    writer.write(value, bytes, 0);
+    const send: BulkSend = { ...message, bytes, sentBytes: 0, onSent };
+    this.#bulk.add(send);
+    this.#oweFlush();
+    return send;
+  }
+
+  /** Sends no more of it. */
+  stop(send: BulkSend): void {
+    this.#bulk.remove(send);
+  }
+
+  /** Frames written until {@link endBatch} go out together. */
+  startBatch(): void {
+    this.#isBatching = true;
+  }
+
+  endBatch(): void {
+    this.#isBatching = false;
+    if (this.#isFlushOwed) this.#flush();
+  }
+
+  /** The transport has room again. */
+  pump(): void {
+    this.#bulk.pump();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#bulk.clear();
+  }
+
+  // All frames of one turn go out in one write: at the end of the chunk that caused them, or else
+  // in a microtask.
+  #oweFlush(): void {
+    if (this.#isFlushOwed) return;
+    this.#isFlushOwed = true;
+    if (!this.#isBatching) queueMicrotask(this.#flushTask);
+  }
+
+  readonly #flushTask = (): void => {
+    if (this.#isFlushOwed && !this.#isBatching) this.#flush();
+  };
+
+  #flush(): void {
+    this.#isFlushOwed = false;
+    if (this.#isClosed) return;
+    this.#transport.flush();
+    if (this.#bulk.count > 0) this.#bulk.pump();
+  }
+}

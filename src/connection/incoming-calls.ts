@@ -1,0 +1,225 @@
+// The callee's half of a connection: calls that the peer has placed.
+
+import type { Deadlines } from "../call/deadlines.ts";
+import { type CallHandler, IncomingCall, type Responder } from "../call/incoming-call.ts";
+import type { PayloadWriter } from "../call/payload.ts";
+import { PlugError } from "../error/plug-error.ts";
+import { encodeError } from "../frame/error-payload.ts";
+import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
+import type { BulkSend } from "./bulk-queue.ts";
+import { outOfPlace, readTotal, readU32, tooLarge } from "./frame-input.ts";
+import type { FrameOutlet } from "./frame-outlet.ts";
+import { Reassembly } from "./reassembly.ts";
+
+export interface IncomingLimits {
+  /** Largest request that this side accepts. */
+  readonly maxRequestBytes: number;
+  /** Largest response, by the lower limit of the two sides. */
+  readonly maxResponseBytes: number;
+  readonly maxInFlightCalls: number;
+}
+
+/** A request of which the rest has not come yet. */
+interface PartialRequest {
+  readonly call: IncomingCall;
+  readonly message: Reassembly;
+}
+
+export class IncomingCalls implements Responder {
+  readonly #outlet: FrameOutlet;
+  readonly #limits: IncomingLimits;
+  readonly #deadlines: Deadlines;
+  readonly #handler: CallHandler | undefined;
+  // Calls that could not be answered at once, by request id. One that is answered at once costs
+  // no entry.
+  readonly #running = new Map<number, IncomingCall>();
+  readonly #partialRequests = new Map<number, PartialRequest>();
+  // Answers that are being sent in pieces, by request id.
+  readonly #bulkAnswers = new Map<number, BulkSend>();
+
+  constructor(
+    outlet: FrameOutlet,
+    limits: IncomingLimits,
+    deadlines: Deadlines,
+    handler: CallHandler | undefined,
+  ) {
+    this.#outlet = outlet;
+    this.#limits = limits;
+    this.#deadlines = deadlines;
+    this.#handler = handler;
+  }
+
+  /** Calls that have not been answered. */
+  get count(): number {
+    return this.#running.size + this.#partialRequests.size;
+  }
+
+  respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
+    if (call.isAnswered) return;
+    let byteCount: number;
+    try {
+      byteCount = writer.size(value);
+      const { maxResponseBytes } = this.#limits;
+      if (byteCount > maxResponseBytes) {
+        throw tooLarge(`response of ${call.service}.${call.method}`, byteCount, maxResponseBytes);
+      }
+    } catch (error) {
+      this.fail(call, error);
+      return;
+    }
+    this.#answered(call);
+    const { id } = call;
+    const kind = FrameKind.Response;
+    const flags = FrameFlag.FromCallee;
+    if (this.#outlet.fits(byteCount, false)) {
+      this.#outlet.writeMessage(kind, flags, 0, id, 0, writer, value, byteCount);
+      return;
+    }
+    const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0 };
+    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
+      this.#bulkAnswers.delete(id),
+    );
+    this.#bulkAnswers.set(id, bulk);
+  }
+
+  fail(call: IncomingCall, error: unknown): void {
+    if (call.isAnswered) return;
+    this.#answered(call);
+    this.#writeError(call.id, error);
+  }
+
+  defer(call: IncomingCall): void {
+    if (call.isAnswered) return;
+    this.#running.set(call.id, call);
+    if (call.deadlineAt > 0) this.#deadlines.add(call);
+  }
+
+  onRequest(
+    flags: number,
+    methodId: number,
+    id: number,
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
+    if (id === 0) throw new PlugError("protocol_error", "request has id 0");
+    const isSplit = (flags & FrameFlag.More) !== 0;
+    let totalBytes = 0;
+    if (isSplit) {
+      totalBytes = readTotal(buffer, from, to);
+      from += 4;
+    }
+    let deadlineAt = 0;
+    if ((flags & FrameFlag.Deadline) !== 0) {
+      if (to - from < 4) throw new PlugError("protocol_error", `request ${id} lacks its deadline`);
+      deadlineAt = performance.now() + readU32(buffer, from);
+      from += 4;
+    }
+    if (this.count > 0) this.#checkPlace(id);
+    const call = new IncomingCall(this, id, methodId, deadlineAt);
+    if (isSplit) this.#startPartial(call, totalBytes, buffer, from, to);
+    else this.#handle(call, buffer, from, to, false);
+  }
+
+  onRequestPiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const request = this.#partialRequests.get(id);
+    if (request === undefined) throw outOfPlace("continue", id);
+    const isLast = (flags & FrameFlag.More) === 0;
+    request.message.add(buffer, from, to, isLast);
+    if (!isLast) return;
+    this.#partialRequests.delete(id);
+    const bytes = request.message.take();
+    if (bytes !== undefined) this.#handle(request.call, bytes, 0, bytes.byteLength, true);
+  }
+
+  onCancel(id: number): void {
+    const partial = this.#partialRequests.get(id);
+    if (partial !== undefined) {
+      this.#partialRequests.delete(id);
+      this.fail(partial.call, givenUp());
+      return;
+    }
+    const call = this.#running.get(id);
+    if (call !== undefined) {
+      const reason = givenUp();
+      this.fail(call, reason);
+      call.abort(reason);
+      return;
+    }
+    const bulk = this.#bulkAnswers.get(id);
+    if (bulk !== undefined) {
+      this.#outlet.stop(bulk);
+      this.#bulkAnswers.delete(id);
+      this.#writeError(id, givenUp());
+    }
+    // Else the answer has been sent already, and the two have crossed.
+  }
+
+  /** Nobody waits for answers any more. */
+  abortAll(reason: PlugError): void {
+    const calls = [...this.#running.values()];
+    this.#running.clear();
+    this.#partialRequests.clear();
+    this.#bulkAnswers.clear();
+    for (const call of calls) {
+      call.isAnswered = true;
+      call.abort(reason);
+    }
+  }
+
+  #startPartial(
+    call: IncomingCall,
+    totalBytes: number,
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
+    const { maxRequestBytes } = this.#limits;
+    const isTooLarge = totalBytes > maxRequestBytes;
+    const message = new Reassembly(totalBytes, isTooLarge);
+    // Also if it is too large: its other pieces are on their way.
+    this.#partialRequests.set(call.id, { call, message });
+    if (isTooLarge) this.fail(call, tooLarge("request", totalBytes, maxRequestBytes));
+    message.add(buffer, from, to, false);
+  }
+
+  // The caller counts as we do: a call counts until its last word, so a caller that goes over the
+  // limit, or uses an id twice, breaks the protocol.
+  #checkPlace(id: number): void {
+    if (this.#running.has(id) || this.#partialRequests.has(id)) {
+      throw new PlugError("protocol_error", `request id ${id} is in use already`);
+    }
+    const { maxInFlightCalls } = this.#limits;
+    if (this.count >= maxInFlightCalls) {
+      throw new PlugError(
+        "protocol_error",
+        `request ${id} is one more than maxInFlightCalls ${maxInFlightCalls}`,
+      );
+    }
+  }
+
+  #handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
+    const { maxRequestBytes } = this.#limits;
+    if (to - from > maxRequestBytes) {
+      this.fail(call, tooLarge("request", to - from, maxRequestBytes));
+    } else if (this.#handler === undefined) {
+      this.fail(call, new PlugError("unimplemented", `there is no method ${call.methodId} here`));
+    } else {
+      this.#handler.handle(call, buffer, from, to, owned);
+    }
+  }
+
+  #answered(call: IncomingCall): void {
+    call.isAnswered = true;
+    this.#deadlines.remove(call);
+    if (this.#running.size > 0) this.#running.delete(call.id);
+  }
+
+  #writeError(id: number, error: unknown): void {
+    this.#outlet.write(FrameKind.Error, FrameFlag.FromCallee, id, encodeError(error));
+  }
+}
+
+function givenUp(): PlugError {
+  return new PlugError("cancelled", "the caller gave the call up");
+}

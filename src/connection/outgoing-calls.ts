@@ -1,0 +1,213 @@
+// The caller's half of a connection: calls that this side has placed.
+
+import type { ConnectionEvents } from "../call/client-connection.ts";
+import type { Deadlines } from "../call/deadlines.ts";
+import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
+import { WaitingCalls } from "../call/place-call.ts";
+import { asPlugError, PlugError } from "../error/plug-error.ts";
+import { decodeError } from "../frame/error-payload.ts";
+import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
+import type { BulkSend } from "./bulk-queue.ts";
+import { CallTable } from "./call-table.ts";
+import type { FrameOutlet } from "./frame-outlet.ts";
+import { noPayload, outOfPlace, readTotal, tooLarge } from "./frame-input.ts";
+import { Reassembly } from "./reassembly.ts";
+
+export interface OutgoingLimits {
+  /** Largest request, by the lower limit of the two sides. */
+  readonly maxRequestBytes: number;
+  /** Largest response that this side accepts. */
+  readonly maxResponseBytes: number;
+  readonly maxInFlightCalls: number;
+}
+
+export class OutgoingCalls implements CallOwner {
+  readonly #outlet: FrameOutlet;
+  readonly #limits: OutgoingLimits;
+  readonly #deadlines: Deadlines;
+  readonly #events: ConnectionEvents;
+  // Calls whose id is taken: not answered yet, or given up and still to be answered.
+  readonly #table = new CallTable();
+  readonly #waiting = new WaitingCalls();
+  // Requests that are being sent in pieces, and answers that come in pieces.
+  readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
+  readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
+
+  constructor(
+    outlet: FrameOutlet,
+    limits: OutgoingLimits,
+    deadlines: Deadlines,
+    events: ConnectionEvents,
+  ) {
+    this.#outlet = outlet;
+    this.#limits = limits;
+    this.#deadlines = deadlines;
+    this.#events = events;
+  }
+
+  /** Calls that wait, and calls whose id is taken. */
+  get count(): number {
+    return this.#table.count + this.#waiting.count;
+  }
+
+  begin(call: OutgoingCall): void {
+    if (this.count === 0) this.#events.onBusy?.();
+    if (call.hasDeadline) this.#deadlines.add(call);
+    if (this.#table.count < this.#limits.maxInFlightCalls) {
+      this.#send(call);
+      this.#checkIdle();
+    } else {
+      this.#waiting.add(call);
+    }
+  }
+
+  abandon(call: OutgoingCall, error: PlugError): void {
+    if (call.isSettled) return;
+    this.#deadlines.remove(call);
+    call.reject(error);
+    if (call.id === 0) {
+      this.#waiting.remove(call);
+      this.#checkIdle();
+      return;
+    }
+    const bulk = this.#bulkRequests.get(call);
+    if (bulk !== undefined) this.#stopBulk(call, bulk);
+    if (bulk?.sentBytes === 0) {
+      // The peer has not heard of it.
+      this.#finish(call);
+      return;
+    }
+    this.#partialResponses.get(call)?.discard();
+    // The id is taken until the peer has said its last word on it.
+    this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
+  }
+
+  onResponse(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    // Not twice, and not before the whole request was sent.
+    if (this.#partialResponses.size > 0 && this.#partialResponses.has(call)) {
+      throw outOfPlace("response", id);
+    }
+    if (this.#bulkRequests.size > 0 && this.#bulkRequests.has(call)) {
+      throw outOfPlace("response", id);
+    }
+    if ((flags & FrameFlag.More) === 0) {
+      this.#deliver(call, buffer, from, to, false);
+      return;
+    }
+    const totalBytes = readTotal(buffer, from, to);
+    const { maxResponseBytes } = this.#limits;
+    if (totalBytes > maxResponseBytes) {
+      this.#deadlines.remove(call);
+      call.reject(tooLarge(`response of ${call.name}`, totalBytes, maxResponseBytes));
+    }
+    this.#partialResponses.set(call, new Reassembly(totalBytes, call.isSettled));
+    this.onResponsePiece(flags, id, buffer, from + 4, to);
+  }
+
+  onResponsePiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    const response = this.#partialResponses.get(call);
+    if (response === undefined) throw outOfPlace("continue", id);
+    const isLast = (flags & FrameFlag.More) === 0;
+    response.add(buffer, from, to, isLast);
+    if (!isLast) return;
+    this.#partialResponses.delete(call);
+    const bytes = response.take();
+    if (bytes === undefined) this.#finish(call);
+    else this.#deliver(call, bytes, 0, bytes.byteLength, true);
+  }
+
+  onError(id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    const bulk = this.#bulkRequests.get(call);
+    if (bulk !== undefined) {
+      // Answered before it was asked in full, so the peer is still expecting the rest.
+      this.#stopBulk(call, bulk);
+      this.#outlet.write(FrameKind.Cancel, 0, id, noPayload);
+    }
+    this.#partialResponses.delete(call);
+    if (!call.isSettled) call.reject(decodeError(buffer.subarray(from, to)));
+    this.#finish(call);
+  }
+
+  /** Every call settles with the reason. */
+  rejectAll(reason: PlugError): void {
+    this.#partialResponses.clear();
+    this.#bulkRequests.clear();
+    for (const call of [...this.#table.takeAll(), ...this.#waiting.takeAll()]) call.reject(reason);
+  }
+
+  #send(call: OutgoingCall): void {
+    const { writer, value, route } = call;
+    let byteCount: number;
+    try {
+      byteCount = writer.size(value);
+      const { maxRequestBytes } = this.#limits;
+      if (byteCount > maxRequestBytes) {
+        throw tooLarge(`request of ${call.name}`, byteCount, maxRequestBytes);
+      }
+    } catch (error) {
+      this.#deadlines.remove(call);
+      call.reject(asPlugError(error));
+      return;
+    }
+    this.#table.add(call);
+    call.value = undefined;
+    const { id, deadlineAt } = call;
+    const { methodId } = route;
+    if (this.#outlet.fits(byteCount, call.hasDeadline)) {
+      this.#outlet.writeMessage(
+        FrameKind.Request,
+        0,
+        methodId,
+        id,
+        deadlineAt,
+        writer,
+        value,
+        byteCount,
+      );
+      return;
+    }
+    const message = { kind: FrameKind.Request, flags: 0, methodId, requestId: id, deadlineAt };
+    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
+      this.#bulkRequests.delete(call),
+    );
+    this.#bulkRequests.set(call, bulk);
+  }
+
+  #stopBulk(call: OutgoingCall, bulk: BulkSend): void {
+    this.#outlet.stop(bulk);
+    this.#bulkRequests.delete(call);
+  }
+
+  #deliver(call: OutgoingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
+    if (!call.isSettled) {
+      try {
+        const { maxResponseBytes } = this.#limits;
+        if (to - from > maxResponseBytes) {
+          throw tooLarge(`response of ${call.name}`, to - from, maxResponseBytes);
+        }
+        call.resolve(call.reader.read(buffer, from, to, owned));
+      } catch (error) {
+        call.reject(asPlugError(error));
+      }
+    }
+    this.#finish(call);
+  }
+
+  // The peer has said its last word on the call.
+  #finish(call: OutgoingCall): void {
+    this.#deadlines.remove(call);
+    this.#table.remove(call);
+    // More than one may start: one that cannot be encoded does not use the place that came free.
+    while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {
+      this.#send(this.#waiting.take() as OutgoingCall);
+    }
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    if (this.count === 0) this.#events.onIdle?.();
+  }
+}
