@@ -1,0 +1,124 @@
+// Generates all code that is checked in, or says what is not up to date.
+//
+//   bun codegen/gen.ts            writes it
+//   bun codegen/gen.ts --check    exits with 1 and lists the files that differ
+//
+// Both generators run from this repository's own files and with the Bun that runs this script, so
+// neither PATH nor what is installed elsewhere has a say.
+
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+interface Target {
+  /** A module of buf.yaml. */
+  readonly protos: string;
+  /** Emptied of generated files before it is written. */
+  readonly out: string;
+  readonly plug: boolean;
+}
+
+const targets: readonly Target[] = [
+  { protos: "codegen/proto", out: "codegen/gen", plug: false },
+  { protos: "example/proto", out: "example/gen", plug: true },
+  { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
+  { protos: "test/go/proto", out: "test/go/gen", plug: true },
+];
+
+const root = dirname(import.meta.dir);
+const generated = new Bun.Glob("**/*_{pb,plug}.ts");
+
+const [mode, ...rest] = process.argv.slice(2);
+if ((mode !== undefined && mode !== "--check") || rest.length > 0) {
+  console.error("usage: bun codegen/gen.ts [--check]");
+  process.exit(2);
+}
+if (mode === "--check") {
+  const differing = await check();
+  for (const path of differing) console.error(`${path} is not up to date: run bun codegen/gen.ts`);
+  process.exit(differing.length === 0 ? 0 : 1);
+}
+// One after the other: the generator imports what the first one writes.
+for (const target of targets) await write(target);
+
+async function write(target: Target): Promise<void> {
+  const fresh = await generate(target);
+  for (const path of await filesOf(join(root, target.out))) {
+    if (!fresh.has(path)) await rm(join(root, target.out, path));
+  }
+  for (const [path, text] of fresh) await Bun.write(join(root, target.out, path), text);
+}
+
+async function check(): Promise<string[]> {
+  const results = await Promise.all(
+    targets.map(async (target) => {
+      const fresh = await generate(target);
+      const paths = new Set([...fresh.keys(), ...(await filesOf(join(root, target.out)))]);
+      const differing: string[] = [];
+      for (const path of [...paths].sort()) {
+        const file = Bun.file(join(root, target.out, path));
+        const text = (await file.exists()) ? await file.text() : undefined;
+        if (text !== fresh.get(path)) differing.push(join(target.out, path));
+      }
+      return differing;
+    }),
+  );
+  return results.flat();
+}
+
+/** Everything that `target.out` should hold, by path in it. */
+async function generate(target: Target): Promise<Map<string, string>> {
+  const out = await mkdtemp(join(tmpdir(), "bun-plug-gen-"));
+  try {
+    await buf(["generate", target.protos, "--template", JSON.stringify(template(target, out))]);
+    const files = await filesOf(out);
+    return new Map(
+      await Promise.all(
+        files.map(async (path) => [path, await Bun.file(join(out, path)).text()] as const),
+      ),
+    );
+  } finally {
+    await rm(out, { recursive: true });
+  }
+}
+
+function template({ plug }: Target, out: string): unknown {
+  const es = {
+    local: [process.execPath, "node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es"],
+    out,
+    // Enums as objects: this repository has erasable syntax only.
+    opt: [
+      "target=ts",
+      "import_extension=ts",
+      "erasable_syntax=true",
+      "rewrite_imports=./plug_pb.js:bun-plug",
+    ],
+  };
+  const ours = {
+    local: [process.execPath, "codegen/protoc-gen-plug.ts"],
+    out,
+    opt: ["target=ts", "import_extension=ts"],
+  };
+  return { version: "v2", plugins: plug ? [es, ours] : [es] };
+}
+
+async function buf(args: readonly string[]): Promise<void> {
+  const child = Bun.spawn(
+    [process.execPath, join(root, "node_modules/@bufbuild/buf/bin/buf"), ...args],
+    {
+      cwd: root,
+      // protoc-gen-es sorts imports by locale.
+      env: { ...process.env, LC_ALL: "C" },
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "inherit",
+    },
+  );
+  if ((await child.exited) !== 0) throw new Error(`buf ${args[0]} failed`);
+}
+
+async function filesOf(directory: string): Promise<string[]> {
+  await mkdir(directory, { recursive: true });
+  const files = await readdir(directory, { recursive: true });
+  return files.filter((path) => generated.match(path)).sort();
+}

@@ -1,0 +1,169 @@
+// One service: the two interfaces, the client, the table, and the functions that users call.
+
+import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { GeneratedFile, Printable } from "@bufbuild/protoplugin";
+
+import { serviceText } from "./doc.ts";
+import { printMethodTable } from "./method-table.ts";
+import { globalSymbol, inInterface, runtimePath, type ServiceNames } from "./names.ts";
+import type { Argument, RequestForm, ResponseForm } from "./shape.ts";
+import type { Side } from "./types.ts";
+
+export interface ServicePrint {
+  readonly desc: DescService;
+  readonly names: ServiceNames;
+  readonly magic: string;
+  readonly version: number;
+  /** Codecs that no service before this one has needed. */
+  readonly newCodecs: readonly { readonly name: string; readonly message: DescMessage }[];
+  readonly methods: readonly MethodPrint[];
+}
+
+export interface MethodPrint {
+  readonly desc: DescMethod;
+  readonly localName: string;
+  /** The entry of the table. */
+  readonly constant: string;
+  readonly request: RequestForm;
+  readonly response: ResponseForm;
+  /** The messages' codecs. */
+  readonly input: string;
+  readonly output: string;
+}
+
+export function printService(f: GeneratedFile, service: ServicePrint): void {
+  printInterface(f, service);
+  f.print();
+  printHandler(f, service);
+  printCodecs(f, service);
+  for (const method of service.methods) printMethodTable(f, service, method);
+  printClient(f, service);
+  printTable(f, service);
+  printFunctions(f, service);
+}
+
+// prettier-ignore
+function printInterface(f: GeneratedFile, { desc, names, methods }: ServicePrint): void {
+  f.print(f.jsDoc(desc));
+  if (methods.length === 0) return f.print(f.export("interface", names.service), " {}");
+  f.print(f.export("interface", names.service), " {");
+  for (const [index, method] of methods.entries()) {
+    if (index > 0) f.print();
+    f.print(f.jsDoc(method.desc, "  "));
+    f.print("  ", inInterface(method.localName), callSignature(f, method), ";");
+  }
+  f.print("}");
+}
+
+// prettier-ignore
+function printHandler(f: GeneratedFile, { desc, names, methods }: ServicePrint): void {
+  const CallContext = f.import("CallContext", runtimePath, true);
+  const Promise = globalSymbol(f, desc.file, "Promise");
+  f.print(f.jsDoc(desc));
+  if (methods.length === 0) return f.print(f.export("interface", names.handler), " {}");
+  f.print(f.export("interface", names.handler), " {");
+  for (const [index, method] of methods.entries()) {
+    const result = method.response.type("given");
+    const args = argumentList(method.request.arguments, "received", ["context: ", CallContext]);
+    if (index > 0) f.print();
+    f.print(f.jsDoc(method.desc, "  "));
+    f.print("  ", inInterface(method.localName), args, ": ", result, " | ", Promise, "<", result, ">;");
+  }
+  f.print("}");
+}
+
+function printCodecs(f: GeneratedFile, { newCodecs }: ServicePrint): void {
+  const genericCodec = f.import("genericCodec", runtimePath);
+  if (newCodecs.length > 0) f.print();
+  for (const { name, message } of newCodecs) {
+    f.print("const ", name, " = /*@__PURE__*/ ", genericCodec, "(", f.importSchema(message), ");");
+  }
+}
+
+// prettier-ignore
+function printClient(f: GeneratedFile, { desc, names, methods }: ServicePrint): void {
+  const Caller = f.import("Caller", runtimePath, true);
+  const AsyncDisposable = globalSymbol(f, desc.file, "AsyncDisposable");
+  const Promise = globalSymbol(f, desc.file, "Promise");
+  const Symbol = globalSymbol(f, desc.file, "Symbol");
+  f.print();
+  f.print("class ", names.client, " implements ", names.service, ", ", AsyncDisposable, " {");
+  f.print("  readonly #caller: ", Caller, ";");
+  f.print();
+  f.print("  constructor(caller: ", Caller, ") {");
+  f.print("    this.#caller = caller;");
+  f.print("  }");
+  for (const method of methods) {
+    f.print();
+    f.print("  ", method.localName, callSignature(f, method), " {");
+    f.print("    return this.#caller.unary(", method.constant, ", ", method.request.init, ", options);");
+    f.print("  }");
+  }
+  f.print();
+  f.print("  [", Symbol, ".asyncDispose](): ", Promise, "<void> {");
+  f.print("    return this.#caller.close();");
+  f.print("  }");
+  f.print("}");
+}
+
+// prettier-ignore
+function printTable(f: GeneratedFile, service: ServicePrint): void {
+  const { desc, names } = service;
+  const Service = f.import("Service", runtimePath, true);
+  f.print();
+  f.print(f.jsDoc(desc));
+  f.print(f.export("const", names.service), ": ", Service, "<", names.service, ", ", names.handler, "> = {");
+  f.print("  typeName: ", f.string(desc.typeName), ",");
+  f.print("  index: ", desc.file.services.indexOf(desc), ",");
+  f.print("  magic: ", JSON.stringify(service.magic), ",");
+  f.print("  version: ", service.version, ",");
+  f.print("  methods: [", service.methods.map((method) => method.constant).join(", "), "],");
+  f.print("  client: ", names.client, ",");
+  f.print("};");
+}
+
+// prettier-ignore
+function printFunctions(f: GeneratedFile, { desc, names }: ServicePrint): void {
+  const LoadOptions = f.import("LoadOptions", runtimePath, true);
+  const RunOptions = f.import("RunOptions", runtimePath, true);
+  const TestOptions = f.import("TestOptions", runtimePath, true);
+  const AsyncDisposable = globalSymbol(f, desc.file, "AsyncDisposable");
+  const Promise = globalSymbol(f, desc.file, "Promise");
+  const URL = globalSymbol(f, desc.file, "URL");
+  const client = [Promise, "<", names.service, " & ", AsyncDisposable, ">"];
+
+  f.print();
+  f.print(f.jsDoc(serviceText(desc, `Starts the plugin at \`path\` and gives its ${desc.name}.`)));
+  f.print(f.export("function", names.load), "(path: string | ", URL, ", options?: ", LoadOptions, "): ", client, " {");
+  f.print("  return ", f.import("loadService", runtimePath), "(", names.service, ", path, options);");
+  f.print("}");
+
+  f.print();
+  f.print(f.jsDoc(serviceText(desc, `Serves ${desc.name} to the host that started this program, until it goes.`)));
+  f.print(f.export("function", names.run), "(handler: ", names.handler, ", options?: ", RunOptions, "): ", Promise, "<void> {");
+  f.print("  return ", f.import("runService", runtimePath), "(", names.service, ", handler, options);");
+  f.print("}");
+
+  f.print();
+  f.print(f.jsDoc(serviceText(desc, `Connects a handler of ${desc.name} to a caller without a process, for tests.`)));
+  f.print(f.export("function", names.test), "(handler: ", names.handler, ", options?: ", TestOptions, "): ", client, " {");
+  f.print("  return ", f.import("testService", runtimePath), "(", names.service, ", handler, options);");
+  f.print("}");
+}
+
+/** `(key: string, options?: CallOptions): Promise<Uint8Array>`. */
+function callSignature(f: GeneratedFile, { desc, request, response }: MethodPrint): Printable {
+  const Promise = globalSymbol(f, desc.parent.file, "Promise");
+  const CallOptions = f.import("CallOptions", runtimePath, true);
+  const args = argumentList(request.arguments, "given", ["options?: ", CallOptions]);
+  return [args, ": ", Promise, "<", response.type("received"), ">"];
+}
+
+/** On one line, or from the fourth argument on, one line each. */
+function argumentList(args: readonly Argument[], side: Side, last: Printable): Printable {
+  const all = [...args.map((arg): Printable => [arg.name, ": ", arg.type(side)]), last];
+  if (all.length <= 4) {
+    return ["(", ...all.flatMap((arg, index) => (index === 0 ? [arg] : [", ", arg])), ")"];
+  }
+  return ["(\n", ...all.flatMap((arg) => ["    ", arg, ",\n"]), "  )"];
+}

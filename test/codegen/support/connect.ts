@@ -1,0 +1,45 @@
+// A caller without a runtime: does with a call what the two sides do between them, in one process.
+//
+// Everything that a service table holds is used on the way: codecs, `handle`, `pack` and `unpack`,
+// and the method is found by its name.
+
+import type { CallContext, Caller, CallOptions, Service } from "bun-plug/codegen-v1";
+
+interface Codec<T, Init> {
+  from(init: Init): T;
+  size(message: T): number;
+  write(message: T, buffer: Uint8Array, at: number): number;
+  read(buffer: Uint8Array, from: number, to: number, owned: boolean): T;
+}
+
+/** A client of the service whose calls end in the handler, over bytes and back. */
+export function connect<C extends object, H extends object>(
+  service: Service<C, H>,
+  handler: H,
+): C & AsyncDisposable {
+  const caller: Caller = {
+    async unary(called, request, options) {
+      const method = service.methods.find((candidate) => candidate.name === called.name);
+      if (method === undefined) throw new Error(`${service.typeName} has no ${called.name}`);
+      const context = contextOf(service.typeName, called.name, options);
+      const result = await method.handle(handler, overBytes(called.input, request), context);
+      return called.unpack(overBytes(called.output, method.pack(result)));
+    },
+    async close() {},
+  };
+  return new service.client(caller);
+}
+
+function overBytes<T, Init>(codec: Codec<T, Init>, init: Init): T {
+  const message = codec.from(init);
+  const size = codec.size(message);
+  // Some bytes before and behind, so that offsets matter.
+  const buffer = new Uint8Array(size + 5).fill(0xff);
+  if (codec.write(message, buffer, 3) !== size + 3) throw new Error("wrote another size");
+  return codec.read(buffer, 3, size + 3, false);
+}
+
+function contextOf(service: string, method: string, options: CallOptions = {}): CallContext {
+  const { signal = new AbortController().signal, timeoutMs } = options;
+  return { signal, timeoutMs, service, method };
+}
