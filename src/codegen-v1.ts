@@ -1,6 +1,8 @@
 // What generated code imports, and nothing else does. Checked-in generated files rely on every
 // name here: a change that they cannot follow goes into a codegen-v2.ts beside this file.
 
+import "./platform.ts";
+
 export { genericCodec } from "./codec/generic-codec.ts";
 export { loadService } from "./host/load-plugin.ts";
 export type { LoadOptions } from "./host/load-options.ts";

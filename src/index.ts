@@ -1,5 +1,7 @@
 // `bun-plug`: for hosts.
 
+import "./platform.ts";
+
 export { type ErrorCode, errorCodes, type Retry } from "./error/error-code.ts";
 export {
   isPlugError,

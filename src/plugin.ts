@@ -1,5 +1,7 @@
 // `bun-plug/plugin`: for plugins.
 
+import "./platform.ts";
+
 export { type ErrorCode, errorCodes, type Retry } from "./error/error-code.ts";
 export { isPlugError, PlugError, type PlugErrorOptions } from "./error/plug-error.ts";
 export type { RunOptions } from "./plugin/run-options.ts";

@@ -1,5 +1,7 @@
 // `bun-plug/testing`: a plugin and its host in one process, with the same frames and no process.
 
+import "./platform.ts";
+
 import { Connection } from "./connection/connection.ts";
 import { PlugError } from "./error/plug-error.ts";
 import { AnswerReader, offerFrame } from "./handshake/host-handshake.ts";

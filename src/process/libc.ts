@@ -3,7 +3,7 @@
 // bun:ffi is experimental, so it is loaded only when it is needed, once per process, and everything
 // here has a way without it.
 
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import type * as Ffi from "bun:ffi";
 
 /** Set to `1` to do without bun:ffi. */
 export const noFfiVariable = "PLUG_NO_FFI";
@@ -37,11 +37,17 @@ export function libc(): Libc | undefined {
 }
 
 function load(): Libc | undefined {
-  return process.platform === "linux" ? loadLinux() : loadDarwin();
+  let ffi: typeof Ffi;
+  try {
+    ffi = require("bun:ffi") as typeof Ffi;
+  } catch {
+    return undefined; // a Bun without it
+  }
+  return process.platform === "linux" ? loadLinux(ffi) : loadDarwin(ffi);
 }
 
-function loadLinux(): Libc | undefined {
-  const symbols = open(linuxNames, {
+function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
+  const symbols = open(dlopen, linuxNames, {
     pipe2: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
     dup: { args: [FFIType.i32], returns: FFIType.i32 },
     dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -64,8 +70,8 @@ function loadLinux(): Libc | undefined {
 
 // Bun's spawn on macOS passes on only the descriptors that it is given, so close-on-exec, which has
 // no pipe2 there, is not missed. fcntl is variadic, which bun:ffi cannot call on arm64.
-function loadDarwin(): Libc | undefined {
-  const symbols = open(darwinNames, {
+function loadDarwin({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
+  const symbols = open(dlopen, darwinNames, {
     pipe: { args: [FFIType.ptr], returns: FFIType.i32 },
     dup: { args: [FFIType.i32], returns: FFIType.i32 },
     dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -83,7 +89,11 @@ function loadDarwin(): Libc | undefined {
   };
 }
 
-function open<S extends Parameters<typeof dlopen>[1]>(names: readonly string[], symbols: S) {
+function open<S extends Record<string, Ffi.FFIFunction>>(
+  dlopen: typeof Ffi.dlopen,
+  names: readonly string[],
+  symbols: S,
+) {
   for (const name of names) {
     try {
       return dlopen(name, symbols).symbols;

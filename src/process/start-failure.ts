@@ -6,6 +6,9 @@ import { PlugError } from "../error/plug-error.ts";
 
 /** What stands in the way before anything is started, or undefined. */
 export function obstacle(path: string, isScript: boolean): PlugError | undefined {
+  if (process.platform !== "linux" && process.platform !== "darwin") {
+    return failed(path, `plugins need Linux or macOS, and this is ${process.platform}`);
+  }
   let stats;
   try {
     stats = statSync(path);

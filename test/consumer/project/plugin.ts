@@ -1,0 +1,4 @@
+import { runWords } from "./gen/words_plug.ts";
+import { WordCounter } from "./words.ts";
+
+await runWords(new WordCounter());
