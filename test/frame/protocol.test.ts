@@ -1,0 +1,95 @@
+import { describe, expect, test } from "bun:test";
+
+import { decodeHandshake, encodeHandshake, type Hello } from "../../src/handshake/hello.ts";
+import { encodeError } from "../../src/frame/error-payload.ts";
+import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../../src/frame/frame-header.ts";
+import { wire1ErrorId, wire1Frame } from "../../src/frame/wire1-frame.ts";
+import { PlugError } from "bun-plug";
+
+// The examples of PROTOCOL.md, by name.
+const text = await Bun.file(`${import.meta.dir}/../../src/frame/PROTOCOL.md`).text();
+const examples = new Map(
+  [...text.matchAll(/```hex ([\w-]+)\n([^`]*)```/g)].map(([, name = "", hex = ""]) => [
+    name,
+    Uint8Array.fromHex(hex.replaceAll(/\s/g, "")),
+  ]),
+);
+
+const hello: Hello = {
+  role: "host",
+  protocols: [2],
+  services: [{ name: "example.KV", versions: [1], methods: [], firstMethodId: 0 }],
+  limits: { maxMessageBytes: 64 * 1024 * 1024, maxInFlightCalls: 16_384 },
+  transports: [
+    { kind: "socket", fds: [3] },
+    { kind: "stdio", fds: [] },
+  ],
+  runtime: "peer/1",
+  error: undefined,
+};
+const answer: Hello = {
+  ...hello,
+  role: "plugin",
+  services: [{ name: "example.KV", versions: [1], methods: ["Get", "Put"], firstMethodId: 0 }],
+  transports: [{ kind: "socket", fds: [3] }],
+};
+const refusal: Hello = {
+  ...answer,
+  services: [],
+  limits: {},
+  transports: [],
+  error: new PlugError("handshake_mismatch", "no"),
+};
+
+const get = Uint8Array.of(0x0a, 0x01, 0x6b);
+const got = Uint8Array.of(0x0a, 0x04, 1, 2, 3, 4);
+const noSuchKey = encodeError(new PlugError("not_found", "no such key"));
+
+const written: Record<string, Uint8Array> = {
+  "wire1-request": wire1Frame(0, get),
+  "wire1-response": wire1Frame(0, got),
+  "wire1-error": wire1Frame(wire1ErrorId, new TextEncoder().encode("no such key")),
+  "handshake-offer": handshake(hello),
+  "handshake-answer": handshake(answer),
+  "handshake-refusal": handshake(refusal),
+  request: frame(FrameKind.Request, 0, get),
+  "request-with-deadline": frame(
+    FrameKind.Request,
+    FrameFlag.Deadline,
+    Uint8Array.of(0xf4, 0x01, 0, 0, ...get),
+  ),
+  response: frame(FrameKind.Response, FrameFlag.FromCallee, got),
+  error: frame(FrameKind.Error, FrameFlag.FromCallee, noSuchKey),
+  cancel: frame(FrameKind.Cancel, 0, new Uint8Array(0)),
+};
+
+describe("PROTOCOL.md", () => {
+  test("has an example for each of these, and no other", () => {
+    expect([...examples.keys()].sort()).toEqual(Object.keys(written).sort());
+  });
+
+  test.each(Object.keys(written))("shows the bytes that this code writes: %s", (name) => {
+    expect(written[name]?.toHex()).toBe(examples.get(name)?.toHex() as string);
+  });
+
+  test("shows handshakes that this code reads back", () => {
+    for (const [name, expected] of [
+      ["handshake-offer", hello],
+      ["handshake-answer", answer],
+    ] as const) {
+      const payload = (examples.get(name) as Uint8Array).subarray(3);
+      expect(decodeHandshake(payload)).toEqual({ version: 1, magic: "magic", hello: expected });
+    }
+  });
+});
+
+function handshake(value: Hello): Uint8Array {
+  return wire1Frame(0xff, encodeHandshake({ version: 1, magic: "magic", hello: value }));
+}
+
+function frame(kind: FrameKind, flags: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(headerBytes + payload.byteLength);
+  writeHeader(new DataView(bytes.buffer), 0, payload.byteLength, kind, flags, 0, 1);
+  bytes.set(payload, headerBytes);
+  return bytes;
+}
