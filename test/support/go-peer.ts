@@ -22,6 +22,7 @@ const packages = {
   everything: "./cmd/everything",
   /** Plugin: Serializer, with the wrapper types. */
   serializerplugin: "./cmd/serializerplugin",
+  kvbench: "./cmd/kvbench",
   kvhost: "./cmd/kvhost",
   serializerhost: "./cmd/serializerhost",
   everythinghost: "./cmd/everythinghost",
@@ -177,11 +178,12 @@ export interface GoHostOptions {
    * How the host ends: `exit` by itself; `wait` when its stdin is closed or it is
    * killed; `abrupt` with code 7 while a call runs. everythinghost only: `panic`
    * and `exit3` kill the plugin in a call, `print` lets it print on stdout,
-   * `decoy` loads it again for its other service.
+   * `decoy` loads it again for its other service, `limit` asks for answers of up to
+   * 64 KiB and one byte, and sends 5 MB.
    *
    * @defaultValue "exit"
    */
-  readonly end?: "exit" | "wait" | "abrupt" | "panic" | "exit3" | "print" | "decoy";
+  readonly end?: "exit" | "wait" | "abrupt" | "panic" | "exit3" | "print" | "decoy" | "limit";
   /** Then it kills the plugin and exits with code 4. @defaultValue 30,000 */
   readonly timeoutMs?: number;
   /** Environment of the host, which the plugin inherits. */
