@@ -14,6 +14,9 @@ export interface Due {
   due(): void;
 }
 
+// A timer that is set for longer fires at once. One that is early is set again.
+const maxDelayMs = 2 ** 31 - 1;
+
 export class Deadlines {
   readonly #heap: Due[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -70,7 +73,8 @@ export class Deadlines {
   #arm(): void {
     clearTimeout(this.#timer);
     this.#timerAt = (this.#heap[0] as Due).deadlineAt;
-    const delayMs = Math.max(1, Math.ceil(this.#timerAt - performance.now()));
+    const leftMs = Math.ceil(this.#timerAt - performance.now());
+    const delayMs = Math.min(Math.max(1, leftMs), maxDelayMs);
     this.#timer = setTimeout(() => this.#fire(), delayMs);
     // What is waited for keeps the process running, not the wait's end.
     this.#timer.unref();

@@ -1,6 +1,7 @@
 // How a call begins, on either wire, and how it waits for its turn.
 
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import {
   type CallOwner,
   cancelled,
@@ -56,10 +57,11 @@ export function placeCall<T, R>(
 }
 
 function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError | undefined {
-  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= maxTimeoutMs)) {
+  const isSpan = typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs;
+  if (timeoutMs !== undefined && !isSpan) {
     return new PlugError(
       "invalid_argument",
-      `timeoutMs must be a number from 0 to 2^31 - 1, got ${timeoutMs}`,
+      `timeoutMs must be a number from 0 to 2^31 - 1, got ${textOf(timeoutMs)}`,
     );
   }
   if (signal?.aborted === true) return cancelled(`${route.service}.${route.method}`, signal);

@@ -10,6 +10,7 @@ import {
 } from "@bufbuild/protobuf";
 
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import type { MessageCodec } from "./message-codec.ts";
 
 /** A codec for any message that protobuf-es has a schema of. */
@@ -32,7 +33,7 @@ export function genericCodec<Desc extends DescMessage>(
       } catch (error) {
         throw new PlugError(
           "invalid_argument",
-          `cannot encode ${schema.typeName}: ${error instanceof Error ? error.message : String(error)}`,
+          `cannot encode ${schema.typeName}: ${textOf(error)}`,
           { cause: error },
         );
       }
@@ -56,7 +57,7 @@ export function genericCodec<Desc extends DescMessage>(
       } catch (error) {
         throw new PlugError(
           "data_loss",
-          `${bytes.byteLength} bytes are not a ${schema.typeName}: ${error instanceof Error ? error.message : String(error)}`,
+          `${bytes.byteLength} bytes are not a ${schema.typeName}: ${textOf(error)}`,
           { cause: error },
         );
       }

@@ -10,22 +10,24 @@ const slotMask = (1 << slotBits) - 1;
 const generationStep = 1 << slotBits;
 
 export class CallTable {
-  // Slot 0 stays empty, since id 0 is the connection itself.
   readonly #calls: (OutgoingCall | undefined)[] = [undefined];
+  // The id that the next call in a slot will have.
   readonly #ids: number[] = [0];
   readonly #freeSlots: number[] = [];
+  #slotCount = 0;
 
   get count(): number {
-    return this.#calls.length - 1 - this.#freeSlots.length;
+    return this.#slotCount - this.#freeSlots.length;
   }
 
   /** Gives the call an id that no other call has. */
   add(call: OutgoingCall): void {
     let slot = this.#freeSlots.pop();
     if (slot === undefined) {
-      slot = this.#calls.length;
-      this.#calls.push(undefined);
-      this.#ids.push(slot);
+      // From 1 on, so that slot 0 comes last, in its second use: id 0 is the connection itself.
+      this.#slotCount += 1;
+      slot = this.#slotCount & slotMask;
+      this.#ids[slot] = this.#slotCount;
     }
     this.#calls[slot] = call;
     call.id = this.#ids[slot] as number;
@@ -44,7 +46,7 @@ export class CallTable {
   remove(call: OutgoingCall): void {
     const slot = call.id & slotMask;
     this.#calls[slot] = undefined;
-    this.#ids[slot] = (call.id + generationStep) >>> 0;
+    this.#ids[slot] = notZero((call.id + generationStep) >>> 0);
     this.#freeSlots.push(slot);
   }
 
@@ -54,4 +56,9 @@ export class CallTable {
     for (const call of calls) this.remove(call);
     return calls;
   }
+}
+
+// Slot 0 skips its first use whenever the count comes round.
+function notZero(id: number): number {
+  return id === 0 ? generationStep : id;
 }

@@ -36,6 +36,8 @@ export class IncomingCalls implements Responder {
   readonly #partialRequests = new Map<number, PartialRequest>();
   // Answers that are being sent in pieces, by request id.
   readonly #bulkAnswers = new Map<number, BulkSend>();
+  // Why nobody waits for answers any more.
+  #abortReason: PlugError | undefined;
 
   constructor(
     outlet: FrameOutlet,
@@ -49,9 +51,9 @@ export class IncomingCalls implements Responder {
     this.#handler = handler;
   }
 
-  /** Calls that have not been answered. */
+  /** Calls that have not been answered in full. */
   get count(): number {
-    return this.#running.size + this.#partialRequests.size;
+    return this.#running.size + this.#partialRequests.size + this.#bulkAnswers.size;
   }
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
@@ -90,6 +92,11 @@ export class IncomingCalls implements Responder {
 
   defer(call: IncomingCall): void {
     if (call.isAnswered) return;
+    if (this.#abortReason !== undefined) {
+      call.isAnswered = true;
+      call.abort(this.#abortReason);
+      return;
+    }
     this.#running.set(call.id, call);
     if (call.deadlineAt > 0) this.#deadlines.add(call);
   }
@@ -157,6 +164,7 @@ export class IncomingCalls implements Responder {
 
   /** Nobody waits for answers any more. */
   abortAll(reason: PlugError): void {
+    this.#abortReason = reason;
     const calls = [...this.#running.values()];
     this.#running.clear();
     this.#partialRequests.clear();
@@ -186,7 +194,9 @@ export class IncomingCalls implements Responder {
   // The caller counts as we do: a call counts until its last word, so a caller that goes over the
   // limit, or uses an id twice, breaks the protocol.
   #checkPlace(id: number): void {
-    if (this.#running.has(id) || this.#partialRequests.has(id)) {
+    const isTaken =
+      this.#running.has(id) || this.#partialRequests.has(id) || this.#bulkAnswers.has(id);
+    if (isTaken) {
       throw new PlugError("protocol_error", `request id ${id} is in use already`);
     }
     const { maxInFlightCalls } = this.#limits;

@@ -1,6 +1,7 @@
 // The one error type of this package. Leaf: knows only the table of codes.
 
 import { type ErrorCode, errorCodes, type Retry } from "./error-code.ts";
+import { textOf } from "./text-of.ts";
 
 // A registered symbol, because host and plugin may each bundle a copy of this package, and
 // instanceof fails across copies.
@@ -65,6 +66,5 @@ export function isPlugError(value: unknown): value is PlugError {
 /** Whatever was thrown, as a PlugError: `internal` if it is not one. */
 export function asPlugError(error: unknown): PlugError {
   if (isPlugError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new PlugError("internal", message, { cause: error });
+  return new PlugError("internal", textOf(error), { cause: error });
 }

@@ -6,6 +6,7 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 import { type ErrorCode, errorCodes, isErrorCode } from "../error/error-code.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 
 /** Longer messages are cut: an error is for reading. */
 export const maxErrorMessageChars = 8 * 1024;
@@ -30,10 +31,11 @@ export function errorText(
   speaker: ErrorSpeaker = "handler",
 ): { readonly code: ErrorCode; readonly message: string } {
   if (isPlugError(error)) {
-    return { code: permitted(error.code, speaker), message: cut(error.rawMessage) };
+    // It may be of another copy of this package, older or newer.
+    const { code, rawMessage } = error as { readonly code: unknown; readonly rawMessage: unknown };
+    return { code: permitted(String(code), speaker), message: cut(String(rawMessage)) };
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: "unknown", message: cut(message) };
+  return { code: "unknown", message: cut(textOf(error)) };
 }
 
 /**
@@ -55,14 +57,15 @@ export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handle
   } catch {
     message = `an error of ${payload.byteLength} bytes that could not be read`;
   }
-  return new PlugError(isErrorCode(code) ? permitted(code, speaker) : "unknown", cut(message), {
+  return new PlugError(permitted(code, speaker), cut(message), {
     origin: "peer",
   });
 }
 
 // Codes that say how a connection ended must not come out of a handler: a caller that sees
 // plugin_exited would start another plugin. A callee that drains is the exception.
-function permitted(code: ErrorCode, speaker: ErrorSpeaker): ErrorCode {
+function permitted(code: string, speaker: ErrorSpeaker): ErrorCode {
+  if (!isErrorCode(code)) return "unknown";
   const isPermitted =
     speaker === "runtime" || errorCodes[code].raisedBy === "anyone" || code === "draining";
   return isPermitted ? code : "unknown";

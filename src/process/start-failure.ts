@@ -3,6 +3,7 @@
 import { accessSync, constants, openSync, readSync, closeSync, statSync } from "node:fs";
 
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 
 /** What stands in the way before anything is started, or undefined. */
 export function obstacle(path: string, isScript: boolean): PlugError | undefined {
@@ -49,7 +50,7 @@ export function spawnFailure(path: string, cwd: string | undefined, cause: unkno
   if (code === "EMFILE" || code === "ENFILE") {
     return failed(path, `too many files are open (${code})`, cause);
   }
-  return failed(path, cause instanceof Error ? cause.message : String(cause), cause);
+  return failed(path, textOf(cause), cause);
 }
 
 function failed(path: string, why: string, cause?: unknown): PlugError {

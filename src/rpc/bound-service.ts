@@ -7,6 +7,7 @@ import type { ClientConnection } from "../call/client-connection.ts";
 import type { Route } from "../call/outgoing-call.ts";
 import type { PayloadReader } from "../call/payload.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import type { Caller, Method, Service, UnaryMethod } from "./service.ts";
 
 /** The methods that the peer has, by name: what it calls them on the wire. */
@@ -83,11 +84,9 @@ export function message<T, Init>(
     return codec.from(init);
   } catch (error) {
     if (isPlugError(error)) throw error;
-    throw new PlugError(
-      "invalid_argument",
-      `cannot make a ${codec.typeName}: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    throw new PlugError("invalid_argument", `cannot make a ${codec.typeName}: ${textOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

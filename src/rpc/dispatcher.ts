@@ -5,6 +5,7 @@
 
 import type { CallHandler, IncomingCall } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import { message } from "./bound-service.ts";
 import type { Method, Service } from "./service.ts";
 
@@ -145,7 +146,7 @@ function answer(entry: Entry, call: IncomingCall, result: unknown): void {
     call.fail(
       new PlugError(
         "internal",
-        `the handler of ${call.service}.${call.method} returned what is not a response: ${error instanceof Error ? error.message : String(error)}`,
+        `the handler of ${call.service}.${call.method} returned what is not a response: ${textOf(error)}`,
         { cause: error },
       ),
     );
