@@ -145,15 +145,13 @@ class TestedPlugin implements PluginHandle, CallTarget {
       await promise;
       clearTimeout(timer);
     }
-    if (connection.inFlightCount > 0) {
-      connection.close(
-        new PlugError(
-          "cancelled",
-          `"${this.name}" was closed before it answered; drainTimeoutMs is ${this.#drainTimeoutMs}`,
-        ),
-      );
-    }
-    connection.close(new PlugError("unavailable", `"${this.name}" was closed`));
+    connection.close(
+      new PlugError("unavailable", `"${this.name}" was closed`),
+      new PlugError(
+        "cancelled",
+        `"${this.name}" was closed before it answered; drainTimeoutMs is ${this.#drainTimeoutMs}`,
+      ),
+    );
     await this.#servingEnded;
     this.#closed.resolve(connection.closeReason as PlugError);
   }

@@ -49,6 +49,9 @@ export interface ClientConnection {
   /** Why the connection is closed, or undefined if it is not. */
   readonly closeReason: PlugError | undefined;
 
-  /** Ends the connection: the first reason wins, and every call settles with it. */
-  close(reason: PlugError): void;
+  /**
+   * Ends the connection: the first reason wins. Every call settles with it, or with
+   * `callReason` if that is given.
+   */
+  close(reason: PlugError, callReason?: PlugError): void;
 }

@@ -1,6 +1,7 @@
 // A call that the peer placed and that this side answers.
 
-import { PlugError } from "../error/plug-error.ts";
+import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import type { Due } from "./deadlines.ts";
 import type { PayloadWriter } from "./payload.ts";
 
@@ -10,6 +11,20 @@ export interface Responder {
   fail(call: IncomingCall, error: unknown): void;
   /** The handler will answer later: from now on the call can be cancelled. */
   defer(call: IncomingCall): void;
+}
+
+/**
+ * The error for a result that cannot be encoded. What a handler returns is its own affair, so to
+ * the caller it is `internal`; a limit that was hit stays one.
+ */
+export function responseFailure(call: IncomingCall, error: unknown): PlugError {
+  if (isPlugError(error) && error.code !== "invalid_argument") return error;
+  const why = isPlugError(error) ? error.rawMessage : textOf(error);
+  return new PlugError(
+    "internal",
+    `the handler of ${call.service}.${call.method} returned what is not a response: ${why}`,
+    { cause: error },
+  );
 }
 
 /** Answers calls. */

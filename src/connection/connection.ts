@@ -171,14 +171,13 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     else this.close(new PlugError("unavailable", "the connection has ended", { cause }));
   }
 
-  /** Ends the connection: the first reason wins, and every call settles with it. */
-  close(reason: PlugError): void {
+  close(reason: PlugError, callReason = reason): void {
     if (this.#closeReason !== undefined) return;
     this.#closeReason = reason;
     // Calls before transport: no promise may outlive the connection, even if closing fails.
     this.#deadlines.clear();
     this.#outlet.close();
-    this.#outgoing.rejectAll(reason);
+    this.#outgoing.rejectAll(callReason);
     this.#incoming.abortAll(reason);
     this.#transport.close();
     this.#events.onClosed?.(reason);

@@ -1,7 +1,12 @@
 // The callee's half of a connection: calls that the peer has placed.
 
 import type { Deadlines } from "../call/deadlines.ts";
-import { type CallHandler, IncomingCall, type Responder } from "../call/incoming-call.ts";
+import {
+  type CallHandler,
+  IncomingCall,
+  type Responder,
+  responseFailure,
+} from "../call/incoming-call.ts";
 import type { PayloadWriter } from "../call/payload.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { encodeError } from "../frame/error-payload.ts";
@@ -66,7 +71,7 @@ export class IncomingCalls implements Responder {
         throw tooLarge(`response of ${call.service}.${call.method}`, byteCount, maxResponseBytes);
       }
     } catch (error) {
-      this.fail(call, error);
+      this.fail(call, responseFailure(call, error));
       return;
     }
     this.#answered(call);

@@ -12,7 +12,7 @@ export interface ProcessEnd {
   readonly exitCode: number | null;
   /** The signal's name, such as `"SIGKILL"`, or null if it was not killed by one. */
   readonly signal: string | null;
-  /** The last lines that the process wrote on stderr, oldest first; at most 10. */
+  /** The last lines that the process wrote on stderr, oldest first; at most 20. */
   readonly stderrTail: readonly string[];
 }
 

@@ -2,6 +2,7 @@
 
 import { checkedLimits, type Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 
 /** A line that a plugin printed. */
 export interface PluginLine {
@@ -105,11 +106,34 @@ export const defaultSpans = {
   stopTimeoutMs: 2_000,
 };
 
+// What the type checker has said already, for those who have none.
+const shapes: readonly (readonly [
+  name: keyof LoadOptions,
+  isRight: (value: unknown) => boolean,
+  wanted: string,
+])[] = [
+  ["args", (value) => Array.isArray(value) && value.every(isString), "an array of strings"],
+  ["cwd", isString, "a string"],
+  ["env", (value) => typeof value === "object" && value !== null, "an object of strings"],
+  ["signal", (value) => value instanceof AbortSignal, "an AbortSignal"],
+  ["logger", (value) => value === false || typeof value === "function", "a function or false"],
+];
+
+function isString(value: unknown): value is string {
+  return typeof value === "string";
+}
+
 const maxSpanMs = 2 ** 31 - 1;
 
 /** @throws {PlugError} `invalid_argument`: names the option, its range and the value. */
 export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
   const { transport } = options;
+  for (const [name, isRight, wanted] of shapes) {
+    const value = options[name];
+    if (value !== undefined && !isRight(value)) {
+      throw new PlugError("invalid_argument", `${name} must be ${wanted}, got ${textOf(value)}`);
+    }
+  }
   if (transport !== undefined && transport !== "stdio" && transport !== "socket") {
     throw new PlugError(
       "invalid_argument",

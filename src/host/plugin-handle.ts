@@ -77,7 +77,11 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
       this.#transportEnd.resolve();
       void this.#died();
     },
-    onClosed: () => this.#onDrained?.(),
+    onClosed: () => {
+      this.#onDrained?.();
+      // By itself, if the plugin broke the wire format: then nothing is left to ask it.
+      if (this.#started !== undefined) void this.close();
+    },
     onBusy: () => {
       if (!this.#isReferenced) this.#setReferenced(true);
     },
@@ -91,6 +95,7 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
   attach(started: StartedPlugin): void {
     this.#started = started;
     if (this.#isTransportEnded) void this.#died();
+    if (started.connection.closeReason !== undefined) void this.close();
     void started.child.ended.then(() => this.#died());
   }
 
@@ -148,19 +153,17 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
 
   async #close(): Promise<void> {
     const { child, connection, wire, stdio } = this.#parts;
-    if (!this.#isDead) {
+    if (!this.#isDead && connection.closeReason === undefined) {
       this.#setReferenced(true); // the steps below are worth staying alive for
       await this.#drained();
     }
-    if (connection.inFlightCount > 0) {
-      connection.close(
-        new PlugError(
-          "cancelled",
-          `plugin "${this.name}" was closed before it answered; drainTimeoutMs is ${this.#options.drainTimeoutMs}`,
-        ),
-      );
-    }
-    connection.close(new PlugError("unavailable", `plugin "${this.name}" was closed`));
+    connection.close(
+      new PlugError("unavailable", `plugin "${this.name}" was closed`),
+      new PlugError(
+        "cancelled",
+        `plugin "${this.name}" was closed before it answered; drainTimeoutMs is ${this.#options.drainTimeoutMs}`,
+      ),
+    );
     // Before the rest of its output is closed, so that what it still prints has somewhere to go.
     stdio.closeWrite();
     const { stopTimeoutMs } = this.#options;

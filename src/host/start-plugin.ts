@@ -77,7 +77,7 @@ export async function startPlugin(
     stdio.start(reader);
     send(stdio, offer);
     const outcome = await outcomeWithin(reader, child, options);
-    const { transport, receiver, started } = await connect(outcome);
+    const { transport, receiver, started } = connect(outcome);
     reader.handOver(stdio, receiver);
     return { child, stdio, transport, ...started };
   } catch (error) {
@@ -85,7 +85,7 @@ export async function startPlugin(
     throw await failure(error, program, child, stdio, reader);
   }
 
-  async function connect(outcome: HostOutcome) {
+  function connect(outcome: HostOutcome) {
     if (outcome.wire === 1) {
       if (options.transport === "socket") throw notOffered("socket", "the plugin speaks wire 1");
       closeSocket();
@@ -108,7 +108,7 @@ export async function startPlugin(
     if (onSocket) {
       const fd = socketFd as number;
       socketFd = undefined; // the transport's from here on
-      transport = await socketTransport(fd);
+      transport = socketTransport(fd);
     }
     closeSocket();
     const connection = new Connection({

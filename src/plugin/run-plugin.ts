@@ -1,11 +1,10 @@
 // A plugin's main: answers one host, and resolves when that has gone.
 
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 
 import { PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
-import type { HelloTransport } from "../handshake/hello.ts";
 import type { Decision } from "../handshake/plugin-handshake.ts";
 import { beBunVariable } from "../process/plugin-environment.ts";
 import { checkHandler, type Served } from "../rpc/dispatcher.ts";
@@ -40,6 +39,7 @@ export type Pairs<Handlers extends readonly object[]> = {
  *
  * @throws {PlugError} `failed_precondition`: this process was not started by a host.
  * @throws {PlugError} `handshake_mismatch`: the host wants something else; it is told so.
+ * @throws {PlugError} `protocol_error`: the host broke the wire format.
  * @throws {PlugError} `invalid_argument`: a handler lacks a method, or an option is wrong.
  */
 export function runPlugin<Handlers extends readonly object[]>(
@@ -72,20 +72,38 @@ async function run(served: readonly Served[], runOptions: RunOptions): Promise<v
   const options = checkedRunOptions(runOptions);
   checkServed(served);
 
+  // From here until the answer is out, no other code runs: a print would stand in its place.
   const { offer, rest } = readOffer();
   const decision = offer.decide(servedServices(served), options.limits);
   if (decision.wire === undefined) {
     writeSync(stdout, decision.answer);
     throw decision.error;
   }
-  const { transport, answer } = await attach(decision);
+  const { transport, answer } = attach(decision);
   const serving = serve(decision, served, options, transport, frameTracer());
   answer();
   transport.start(serving.receiver);
   if (rest.byteLength > 0) serving.receiver.receive(rest, 0, rest.byteLength);
 
-  await serving.ended;
-  setTimeout(() => process.exit(), exitWithinMs).unref();
+  const stopCrashing = crashOnUncaught();
+  try {
+    await serving.ended;
+  } finally {
+    stopCrashing();
+    setTimeout(() => process.exit(), exitWithinMs).unref();
+  }
+}
+
+// What nobody catches ends a process. Bun 1.4.5 prints it and goes on, while a top-level await is
+// pending and a pipe is being read, so it is helped; a listener of the plugin's own has precedence.
+function crashOnUncaught(): () => void {
+  const onUncaught = (error: unknown): void => {
+    if (process.listenerCount("uncaughtException") > 1) return;
+    console.error(error);
+    process.exit(1);
+  };
+  process.on("uncaughtException", onUncaught);
+  return () => process.off("uncaughtException", onUncaught);
 }
 
 function checkServed(served: readonly Served[]): void {
@@ -102,25 +120,48 @@ function checkServed(served: readonly Served[]): void {
 }
 
 /** The best transport that both sides have, and how to say so. */
-async function attach(
-  decision: Exclude<Decision, { wire: undefined }>,
-): Promise<{ readonly transport: Transport; readonly answer: () => void }> {
-  if (decision.wire === 2) {
-    const socket = decision.transports.find(({ kind }) => kind === "socket");
-    const fd = socket?.fds[0];
-    if (socket !== undefined && fd !== undefined) {
-      const transport = await socketTransport(fd);
-      return { transport, answer: () => writeSync(stdout, decision.answer(socket)) };
+function attach(decision: Exclude<Decision, { wire: undefined }>): {
+  readonly transport: Transport;
+  readonly answer: () => void;
+} {
+  if (decision.wire === 1) return attachStdio(decision.answer);
+  for (const offered of decision.transports) {
+    if (offered.kind === "stdio") return attachStdio(decision.answer(offered));
+    const [fd] = offered.fds;
+    if (offered.kind === "socket" && fd !== undefined && isSocket(fd)) {
+      return {
+        transport: socketTransport(fd),
+        answer: () => writeSync(stdout, decision.answer(offered)),
+      };
     }
   }
+  const kinds = decision.transports.map(({ kind }) => kind).join(", ");
+  const error = new PlugError(
+    "handshake_mismatch",
+    `none of the transports that the host offers can be had here: ${kinds}`,
+  );
+  writeSync(stdout, decision.refusal(error));
+  throw error;
+}
+
+function attachStdio(answer: Uint8Array): {
+  readonly transport: Transport;
+  readonly answer: () => void;
+} {
   const { readFd, writeFd, isNonBlocking } = guardStdio();
-  const transport = new StdioTransport(descriptorSource({ fd: readFd, isNonBlocking: false }), {
-    fd: writeFd,
-    isNonBlocking,
-  });
-  const stdio: HelloTransport = { kind: "stdio", fds: [] };
-  const answer = decision.wire === 1 ? decision.answer : decision.answer(stdio);
-  return { transport, answer: () => writeSync(writeFd, answer) };
+  const source = descriptorSource({ fd: readFd, isNonBlocking: false });
+  return {
+    transport: new StdioTransport(source, { fd: writeFd, isNonBlocking }),
+    answer: () => writeSync(writeFd, answer),
+  };
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
+  }
 }
 
 function frameTracer(): Parameters<typeof serve>[4] {

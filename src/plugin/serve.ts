@@ -24,7 +24,10 @@ export function servedServices(served: readonly Served[]): ServedService[] {
 export interface Serving {
   /** Takes the bytes of the transport. It is not started yet. */
   readonly receiver: Receiver;
-  /** Resolves when the host has gone and the handlers that ran are through, or out of time. */
+  /**
+   * Resolves when the host has gone and the handlers that ran are through, or out of time. Rejects
+   * with `protocol_error` if the host broke the wire format.
+   */
   readonly ended: Promise<void>;
 }
 
@@ -35,12 +38,12 @@ export function serve(
   transport: Transport,
   onFrame: ConnectionEvents["onFrame"],
 ): Serving {
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const { promise: closed, resolve } = Promise.withResolvers<PlugError>();
   const events: ConnectionEvents = {
     onFrame,
     onEnded: (cause) =>
       connection.close(new PlugError("unavailable", "the host has gone", { cause })),
-    onClosed: () => resolve(),
+    onClosed: resolve,
   };
   const { limits } = options;
   let dispatcher: Dispatcher;
@@ -68,7 +71,10 @@ export function serve(
   }
   return {
     receiver: connection,
-    ended: closed.then(() => drained(dispatcher, options.drainTimeoutMs)),
+    ended: closed.then(async (reason) => {
+      await drained(dispatcher, options.drainTimeoutMs);
+      if (reason.code === "protocol_error") throw reason;
+    }),
   };
 }
 

@@ -11,8 +11,9 @@ import { libc } from "./libc.ts";
 import { LineReader } from "./line-reader.ts";
 import { spawnFailure } from "./start-failure.ts";
 
-// The last words that error texts quote.
-const tailLines = 10;
+// The last words that error texts quote: enough for an error as Bun prints it, with an excerpt of
+// the source before it and the stack behind it.
+const tailLines = 20;
 // After the process has ended, something that it started may hold its stderr open for ever.
 const lastWordsMs = 100;
 

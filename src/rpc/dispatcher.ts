@@ -3,9 +3,8 @@
 // A handler that returns a plain value is answered at once, without a promise. Knows nothing of
 // frames, and not which wire a call came by.
 
-import type { CallHandler, IncomingCall } from "../call/incoming-call.ts";
+import { type CallHandler, type IncomingCall, responseFailure } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
-import { textOf } from "../error/text-of.ts";
 import { message } from "./bound-service.ts";
 import type { Method, Service } from "./service.ts";
 
@@ -142,14 +141,7 @@ function answer(entry: Entry, call: IncomingCall, result: unknown): void {
   try {
     call.respond(output, message(output, pack(result)));
   } catch (error) {
-    // What a handler returns is its own affair, not the caller's: not invalid_argument.
-    call.fail(
-      new PlugError(
-        "internal",
-        `the handler of ${call.service}.${call.method} returned what is not a response: ${textOf(error)}`,
-        { cause: error },
-      ),
-    );
+    call.fail(responseFailure(call, error));
   }
 }
 

@@ -22,10 +22,11 @@ interface BunSocket {
 }
 
 interface BunSocketHandler {
+  open(socket: BunSocket): void;
   data(socket: BunSocket, chunk: Uint8Array): void;
   drain(socket: BunSocket): void;
   end(socket: BunSocket): void;
-  close(socket: BunSocket, error?: Error): void;
+  close(socket: BunSocket | undefined, error?: Error): void;
   error(socket: BunSocket, error: Error): void;
 }
 
@@ -36,20 +37,17 @@ const connectDescriptor = Bun.connect as unknown as (options: {
 }) => Promise<BunSocket>;
 
 /**
- * Takes over a connected socket.
+ * Takes over a connected socket; what is wrong with it ends the transport.
  *
- * Ownership: the descriptor belongs to the transport from now on, also when this rejects.
+ * Ownership: the descriptor belongs to the transport from now on.
  */
-export async function socketTransport(fd: number): Promise<Transport> {
+export function socketTransport(fd: number): Transport {
   const transport = new SocketTransport();
-  let socket: BunSocket;
-  try {
-    socket = await connectDescriptor({ fd, socket: transport.handler });
-  } catch (error) {
+  // `open` is called before this returns (in Bun 1.4.5), but nothing here depends on it.
+  connectDescriptor({ fd, socket: transport.handler }).catch((error: Error) => {
     closeSync(fd);
-    throw error;
-  }
-  transport.attach(socket);
+    transport.handler.close(undefined, error);
+  });
   return transport;
 }
 
@@ -63,8 +61,11 @@ class SocketTransport implements Transport {
   #early: Uint8Array[] = [];
   #end: { readonly cause: Error | undefined } | undefined;
   #isBlocked = false;
+  #isReferenced = true;
+  #isClosed = false;
 
   readonly handler: BunSocketHandler = {
+    open: (socket) => this.#attach(socket),
     data: (_socket, chunk) => {
       if (this.#receiver === undefined) this.#early.push(chunk.slice());
       else this.#receiver.receive(chunk, 0, chunk.byteLength);
@@ -75,8 +76,14 @@ class SocketTransport implements Transport {
     error: (_socket, error) => this.#ended(error),
   };
 
-  attach(socket: BunSocket): void {
+  #attach(socket: BunSocket): void {
+    if (this.#isClosed) {
+      socket.terminate();
+      return;
+    }
     this.#socket = socket;
+    if (!this.#isReferenced) socket.unref();
+    this.flush();
   }
 
   get buffer(): Uint8Array {
@@ -119,14 +126,17 @@ class SocketTransport implements Transport {
   }
 
   ref(): void {
+    this.#isReferenced = true;
     this.#socket?.ref();
   }
 
   unref(): void {
+    this.#isReferenced = false;
     this.#socket?.unref();
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#receiver = undefined;
     this.#end ??= { cause: undefined };
     const socket = this.#socket;

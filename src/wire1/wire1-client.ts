@@ -166,14 +166,14 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     else this.close(new PlugError("unavailable", "the connection has ended", { cause }));
   }
 
-  close(reason: PlugError): void {
+  close(reason: PlugError, callReason = reason): void {
     if (this.#closeReason !== undefined) return;
     this.#closeReason = reason;
     const calls = this.#waiting.takeAll();
     if (this.#current !== undefined) calls.unshift(this.#current);
     this.#current = undefined;
     this.#deadlines.clear();
-    for (const call of calls) call.reject(reason);
+    for (const call of calls) call.reject(callReason);
     this.#transport.close();
     this.#events.onClosed?.(reason);
   }

@@ -1,7 +1,12 @@
 // Wire 1 as a plugin: a Go host asks, one call at a time, and gets one answer each.
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
-import { type CallHandler, IncomingCall, type Responder } from "../call/incoming-call.ts";
+import {
+  type CallHandler,
+  IncomingCall,
+  type Responder,
+  responseFailure,
+} from "../call/incoming-call.ts";
 import type { PayloadWriter } from "../call/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { errorText } from "../frame/error-payload.ts";
@@ -105,7 +110,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
       const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
       if (frameBytes > maxWire1FrameBytes) throw responseTooLarge(call, frameBytes);
     } catch (error) {
-      this.fail(call, error);
+      this.fail(call, responseFailure(call, error));
       return;
     }
     this.#write(call.id, byteCount, (buffer, at) => writer.write(value, buffer, at));
