@@ -35,8 +35,6 @@ export type Decision =
       readonly hostLimits: Limits;
       readonly transports: readonly HelloTransport[];
       readonly answer: (transport: HelloTransport) => Uint8Array;
-      /** The answer instead, if none of the transports can be had. */
-      readonly refusal: (error: PlugError) => Uint8Array;
     }
   /** Answer with `answer` and give up. */
   | { readonly wire: undefined; readonly answer: Uint8Array; readonly error: PlugError };
@@ -180,7 +178,6 @@ function decideWire2(
       hostLimits: checkedLimits(hello.limits),
       transports: hello.transports,
       answer: (transport) => answerWith({ services, transports: [transport] }),
-      refusal: (error) => answerWith({ error }),
     };
   } catch (error) {
     const reason = error as PlugError;

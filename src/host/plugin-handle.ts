@@ -39,7 +39,10 @@ export interface PluginHandle extends AsyncDisposable {
   stats(): PluginStats;
   /** The host stays alive while the plugin is loaded. This is so unless told otherwise. */
   ref(): void;
-  /** The host may exit while no call is in flight; the plugin then stops too. */
+  /**
+   * The host may exit while no call is in flight; the plugin then stops too. Where bun:ffi is not
+   * to be had this has no effect, since Bun cannot unreference the streams that it makes itself.
+   */
   unref(): void;
 }
 

@@ -119,14 +119,13 @@ function checkServed(served: readonly Served[]): void {
   }
 }
 
-/** The best transport that both sides have, and how to say so. */
+/** The best transport that both sides have, and how to say so. stdio is always there. */
 function attach(decision: Exclude<Decision, { wire: undefined }>): {
   readonly transport: Transport;
   readonly answer: () => void;
 } {
   if (decision.wire === 1) return attachStdio(decision.answer);
   for (const offered of decision.transports) {
-    if (offered.kind === "stdio") return attachStdio(decision.answer(offered));
     const [fd] = offered.fds;
     if (offered.kind === "socket" && fd !== undefined && isSocket(fd)) {
       return {
@@ -135,13 +134,7 @@ function attach(decision: Exclude<Decision, { wire: undefined }>): {
       };
     }
   }
-  const kinds = decision.transports.map(({ kind }) => kind).join(", ");
-  const error = new PlugError(
-    "handshake_mismatch",
-    `none of the transports that the host offers can be had here: ${kinds}`,
-  );
-  writeSync(stdout, decision.refusal(error));
-  throw error;
+  return attachStdio(decision.answer({ kind: "stdio", fds: [] }));
 }
 
 function attachStdio(answer: Uint8Array): {
