@@ -1,11 +1,13 @@
-// Puts a value into the plugin beside this file, and gets it back.
+// Stores a value in the plugin, gets it back, and asks for one that is not there.
 //
-//   $ bun example/kv/host.ts
-//   colour is green
-//   [not_found] key [taste] not in database
+//   bun example/kv/host.ts
 //
-// Any other plugin that serves KV will do: give its path. That may be one that is compiled with
-// `bun build --compile example/kv/plugin.ts --outfile kv`, or one that was written in Go.
+// Prints:
+//
+//   colour = green
+//   taste: [not_found] key [taste] not in database
+//
+// Any program that serves KV will do, compiled from plugin.ts or written in Go: give its path.
 
 import { isPlugError } from "bun-plug";
 import { loadKV } from "../gen/example_plug.ts";
@@ -16,11 +18,11 @@ await using kv = await loadKV(path);
 
 await kv.put("colour", new TextEncoder().encode("green"));
 const value = await kv.get("colour");
-console.log(`colour is ${new TextDecoder().decode(value)}`);
+console.log(`colour = ${new TextDecoder().decode(value)}`);
 
 try {
   await kv.get("taste");
 } catch (error) {
   if (!isPlugError(error)) throw error;
-  console.log(error.message);
+  console.log(`taste: ${error.message}`);
 }

@@ -1,7 +1,13 @@
-// Asks the plugin beside this file for the question and the answer, as JSON.
+// Asks the plugin for the question and the answer, as JSON.
 //
-//   $ bun example/serializer/host.ts
+//   bun example/serializer/host.ts
+//
+// Prints:
+//
 //   {"answer":{"value":42},"question":{"value":"what is the meaning of life?"}}
+//
+// Any program that serves Serializer will do, compiled from plugin.ts or written in Go: give its
+// path.
 
 import { create } from "@bufbuild/protobuf";
 import { anyPack, StringValueSchema, UInt32ValueSchema } from "@bufbuild/protobuf/wkt";

@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+
+import * as forHosts from "bun-plug";
+import * as forPlugins from "bun-plug/plugin";
+import { isPlugError, PlugError } from "../../src/error/plug-error.ts";
+
+describe("PlugError", () => {
+  test("leads its message with its code, and has the rest as rawMessage", () => {
+    const error = new PlugError("not_found", "no value");
+
+    expect([error.message, error.rawMessage]).toEqual(["[not_found] no value", "no value"]);
+    expect([error.name, error.code]).toEqual(["PlugError", "not_found"]);
+    expect(String(error)).toBe("PlugError: [not_found] no value");
+  });
+
+  test("origin defaults to local", () => {
+    expect(new PlugError("aborted", "x").origin).toBe("local");
+    expect(new PlugError("aborted", "x", { origin: "peer" }).origin).toBe("peer");
+  });
+
+  test("keeps its cause, and has none if none was given", () => {
+    const cause = new Error("why");
+
+    expect(new PlugError("aborted", "x", { cause }).cause).toBe(cause);
+    expect("cause" in new PlugError("aborted", "x")).toBe(false);
+  });
+
+  test("says how a process ended", () => {
+    const process = { exitCode: 3, signal: null, stderrTail: ["last words"] };
+
+    expect(new PlugError("plugin_exited", "x", { process }).process).toEqual(process);
+    expect(new PlugError("plugin_exited", "x").process).toBeUndefined();
+  });
+
+  test("is one class for hosts and plugins", () => {
+    expect(forHosts.PlugError).toBe(PlugError);
+    expect(forPlugins.PlugError).toBe(PlugError);
+  });
+});
+
+// What another copy of this package, in a bundle, makes of the same source.
+class PlugErrorOfAnotherCopy extends Error {
+  readonly code = "not_found";
+  get [Symbol.for("bun-plug.PlugError")](): true {
+    return true;
+  }
+}
+
+describe("isPlugError", () => {
+  test("is true across copies of this package", () => {
+    const foreign = new PlugErrorOfAnotherCopy("x");
+
+    expect(foreign instanceof PlugError).toBe(false);
+    expect(isPlugError(foreign)).toBe(true);
+  });
+
+  test("is true for a subclass", () => {
+    class KeyError extends PlugError {}
+
+    expect(isPlugError(new KeyError("not_found", "x"))).toBe(true);
+  });
+
+  test.each([
+    ["an Error", new Error("x")],
+    ["an object with a code", { code: "not_found", message: "x" }],
+    ["an object that has the mark", { [Symbol.for("bun-plug.PlugError")]: true }],
+    ["null", null],
+    ["undefined", undefined],
+    ["a string", "[not_found] x"],
+  ])("is false for %s", (_, value) => {
+    expect(isPlugError(value)).toBe(false);
+  });
+});

@@ -1,0 +1,74 @@
+// Connections of wire 2: one whose peer is the test, or two that are each other's.
+
+import type { CallHandler } from "../../src/call/incoming-call.ts";
+import type { ConnectionEvents } from "../../src/call/client-connection.ts";
+import type { Limits } from "../../src/call/limits.ts";
+import type { CallTerms } from "../../src/call/outgoing-call.ts";
+import { Connection } from "../../src/connection/connection.ts";
+import { memoryTransports } from "../../src/transport/memory-transport.ts";
+import type { Transport } from "../../src/transport/transport.ts";
+import { FakeTransport, settled } from "./fake-transport.ts";
+import { framesOf, type TestFrame } from "./frames.ts";
+import { bytesReader, bytesWriter, route } from "./payloads.ts";
+
+export interface TestConnectionOptions {
+  readonly limits?: Partial<Limits>;
+  readonly peerLimits?: Partial<Limits>;
+  readonly handler?: CallHandler;
+  readonly events?: ConnectionEvents;
+}
+
+const testLimits: Limits = { maxMessageBytes: 1024 * 1024, maxInFlightCalls: 16_384 };
+
+function connect(transport: Transport, options: TestConnectionOptions): Connection {
+  const connection = new Connection({
+    transport,
+    limits: { ...testLimits, ...options.limits },
+    peerLimits: { ...testLimits, ...options.peerLimits },
+    handler: options.handler,
+    events: options.events,
+  });
+  connection.start();
+  return connection;
+}
+
+/** A connection whose peer does what the test says, right or wrong. */
+export function scripted(options: TestConnectionOptions = {}) {
+  const transport = new FakeTransport();
+  const connection = connect(transport, options);
+  return {
+    connection,
+    transport,
+    /** Calls the echo method. */
+    call: (message: Uint8Array, terms?: CallTerms) => call(connection, message, terms),
+    /** What the connection has written since the last time, once it has been flushed. */
+    async sent(): Promise<TestFrame[]> {
+      await settled();
+      return framesOf(transport.takeWritten());
+    },
+    deliver: (...frames: readonly Uint8Array[]) => {
+      for (const frame of frames) transport.deliver(frame);
+    },
+  };
+}
+
+/** Two connections in one process; `handler` answers the calls of `host`. */
+export function pair(options: {
+  readonly limits?: Partial<Limits>;
+  readonly pluginLimits?: Partial<Limits>;
+  readonly handler: CallHandler;
+}) {
+  const [left, right] = memoryTransports();
+  const { limits = {}, pluginLimits = limits, handler } = options;
+  const host = connect(left, { limits, peerLimits: pluginLimits });
+  const plugin = connect(right, { limits: pluginLimits, peerLimits: limits, handler });
+  return { host, plugin, hostTransport: left, pluginTransport: right };
+}
+
+export function call(
+  connection: Connection,
+  message: Uint8Array,
+  terms?: CallTerms,
+): Promise<Uint8Array> {
+  return connection.call(route, bytesWriter, message, bytesReader, terms);
+}
