@@ -8,8 +8,9 @@
 
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-import type { Limits } from "../call/limits.ts";
-import type { PlugError } from "../error/plug-error.ts";
+import { checkedLimits, type Limits } from "../call/limits.ts";
+import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
 
 /** The version of wire 2 that this code speaks. */
@@ -172,12 +173,33 @@ function readTransport(bytes: Uint8Array): HelloTransport {
   return transport;
 }
 
+/**
+ * The limits of the peer, with the defaults for what it does not say.
+ *
+ * @throws {PlugError} `handshake_mismatch`: a limit that cannot be worked with.
+ */
+export function peerLimits(limits: Partial<Limits>, runtime: string): Limits {
+  try {
+    return checkedLimits(limits);
+  } catch (cause) {
+    const why = isPlugError(cause) ? cause.rawMessage : textOf(cause);
+    throw new PlugError("handshake_mismatch", `the limits of the peer (${runtime}): ${why}`, {
+      cause,
+    });
+  }
+}
+
+// More than any peer has to say: method ids have 16 bits. A message of many empty fields would
+// make objects of far more memory than it has bytes.
+const maxFieldCount = 70_000;
+
 function eachField(
   bytes: Uint8Array,
   read: (field: number, reader: BinaryReader) => boolean,
 ): void {
   const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
+  for (let count = 1; reader.pos < reader.len; count++) {
+    if (count > maxFieldCount) throw new Error(`more than ${maxFieldCount} fields`);
     const [field, wireType] = reader.tag();
     if (!read(field, reader)) reader.skip(wireType, field);
   }

@@ -1,6 +1,6 @@
 // The host's half of the first exchange: it speaks first, and finds out what the program is.
 
-import { checkedLimits, type Limits } from "../call/limits.ts";
+import type { Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { handshakeMethod, wire1ErrorId, wire1Frame, Wire1Reader } from "../frame/wire1-frame.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
@@ -10,6 +10,7 @@ import {
   type Handshake,
   type HelloService,
   type HelloTransport,
+  peerLimits,
   wire2,
 } from "./hello.ts";
 import { runtimeName } from "./runtime-name.ts";
@@ -39,7 +40,7 @@ export type HostOutcome =
 // The Go original reads its first frame into a buffer of one page.
 const maxOfferBytes = 4096;
 // Method tables of many services; a plugin with more is not believed.
-const maxAnswerBytes = 4 * 1024 * 1024;
+const maxAnswerBytes = 1024 * 1024;
 // What is quoted of a program that is no plugin.
 const maxQuotedBytes = 200;
 
@@ -128,6 +129,7 @@ export class AnswerReader implements Receiver {
   }
 
   receive(chunk: Uint8Array, from: number, to: number): void {
+    if (from === to) return;
     if (this.#isSettled) {
       this.#rest.push(chunk.slice(from, to));
       return;
@@ -238,7 +240,9 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
       "the program echoed the handshake: it repeats its input, and is no plugin",
     );
   }
-  if (hello.error !== undefined) throw hello.error;
+  if (hello.error !== undefined) {
+    throw new PlugError("handshake_mismatch", hello.error.rawMessage, { origin: "peer" });
+  }
   if (!hello.protocols.includes(wire2)) {
     throw new PlugError(
       "handshake_mismatch",
@@ -256,7 +260,7 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
   return {
     wire: 2,
     services: hello.services,
-    limits: checkedLimits(hello.limits),
+    limits: peerLimits(hello.limits, hello.runtime),
     transport,
     runtime: hello.runtime,
   };

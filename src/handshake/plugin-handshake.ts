@@ -2,7 +2,7 @@
 //
 // Pure: bytes in, a decision and bytes out. Who reads and writes them is plugin/'s affair.
 
-import { checkedLimits, type Limits } from "../call/limits.ts";
+import type { Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { handshakeMethod, wire1ErrorId, wire1Frame, Wire1Reader } from "../frame/wire1-frame.ts";
 import {
@@ -10,6 +10,7 @@ import {
   encodeHandshake,
   type Hello,
   type HelloTransport,
+  peerLimits,
   wire2,
 } from "./hello.ts";
 import { runtimeName } from "./runtime-name.ts";
@@ -175,7 +176,7 @@ function decideWire2(
     });
     return {
       wire: 2,
-      hostLimits: checkedLimits(hello.limits),
+      hostLimits: peerLimits(hello.limits, hello.runtime),
       transports: hello.transports,
       answer: (transport) => answerWith({ services, transports: [transport] }),
     };

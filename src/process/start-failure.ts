@@ -106,6 +106,9 @@ function notExecutable(path: string): string {
     // The machine's number is in the file's own byte order, which byte 5 names.
     const machine = new DataView(bytes.buffer).getUint16(18, bytes[5] === 1);
     const name = elfMachines[machine] ?? `machine 0x${machine.toString(16)}`;
+    if (process.platform === "linux" && name === process.arch) {
+      return "it is built for this machine, but the system will not run it; it may be damaged";
+    }
     return `it is built for another architecture: Linux ${name}, and ${here}`;
   }
   if ([0xcffaedfe, 0xcefaedfe, 0xcafebabe, 0xfeedfacf].includes(magic)) {

@@ -42,6 +42,7 @@ interface Waiting {
   readonly entry: Entry;
   readonly call: IncomingCall;
   readonly request: unknown;
+  readonly onAbort: () => void;
 }
 
 /** Runs handlers. Method ids are positions: those of the first service come first. */
@@ -50,7 +51,7 @@ export class Dispatcher implements CallHandler {
   readonly #maxRunningHandlers: number;
   readonly #waiting = new Set<Waiting>();
   #runningCount = 0;
-  #onIdle: (() => void) | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   /** `maxRunningHandlers`: calls beyond it wait until one of the others is through. */
   constructor(served: readonly Served[], maxRunningHandlers: number) {
@@ -68,9 +69,8 @@ export class Dispatcher implements CallHandler {
   /** Resolves when no handler runs. */
   idle(): Promise<void> {
     if (this.#runningCount === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
   }
 
   handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
@@ -92,28 +92,33 @@ export class Dispatcher implements CallHandler {
       this.#run(entry, call, request);
     } else {
       call.defer();
-      const waiting = { entry, call, request };
-      this.#waiting.add(waiting);
       // One that is given up must not be kept until some stuck handler makes room.
-      call.signal.addEventListener("abort", () => this.#waiting.delete(waiting));
+      const onAbort = (): void => void this.#waiting.delete(waiting);
+      const waiting = { entry, call, request, onAbort };
+      this.#waiting.add(waiting);
+      call.signal.addEventListener("abort", onAbort);
     }
   }
 
   #run(entry: Entry, call: IncomingCall, request: unknown): void {
     let result: unknown;
+    let isPromised: boolean;
     try {
       result = entry.method.handle(entry.handler, request as never, call);
+      isPromised = isThenable(result);
     } catch (error) {
       call.fail(error);
       return;
     }
-    if (!isThenable(result)) {
+    if (!isPromised) {
       answer(entry, call, result);
       return;
     }
     this.#runningCount += 1;
     call.defer();
-    result.then(
+    // Through Promise.resolve, which gives a promise back as it is, and makes one that settles
+    // once of anything else that has a `then`.
+    Promise.resolve(result).then(
       (value) => {
         answer(entry, call, value);
         this.#finished();
@@ -129,10 +134,14 @@ export class Dispatcher implements CallHandler {
     this.#runningCount -= 1;
     for (const waiting of this.#waiting) {
       if (this.#runningCount >= this.#maxRunningHandlers) break;
+      const { entry, call, request, onAbort } = waiting;
       this.#waiting.delete(waiting);
-      this.#run(waiting.entry, waiting.call, waiting.request);
+      call.signal.removeEventListener("abort", onAbort);
+      this.#run(entry, call, request);
     }
-    if (this.#runningCount === 0) this.#onIdle?.();
+    if (this.#runningCount > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 }
 
@@ -145,7 +154,7 @@ function answer(entry: Entry, call: IncomingCall, result: unknown): void {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): boolean {
   return (
     typeof value === "object" &&
     value !== null &&

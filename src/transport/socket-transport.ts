@@ -45,8 +45,12 @@ export function socketTransport(fd: number): Transport {
   const transport = new SocketTransport();
   // `open` is called before this returns (in Bun 1.4.5), but nothing here depends on it.
   connectDescriptor({ fd, socket: transport.handler }).catch((error: Error) => {
-    closeSync(fd);
     transport.handler.close(undefined, error);
+    try {
+      closeSync(fd);
+    } catch {
+      // It was not open, which may be what was wrong with it.
+    }
   });
   return transport;
 }

@@ -154,7 +154,9 @@ describe("Deadlines", () => {
             const isCalled = (one: Entry): boolean => isDue(one) || due.includes(one.name);
             expected.push(...model.filter(isCalled).map(({ name }) => name));
             model = model.filter((one) => !isCalled(one));
-            expect(due.every((name) => (added[name] as Entry).deadlineAt <= clock.nowMs)).toBe(true);
+            expect(due.every((name) => (added[name] as Entry).deadlineAt <= clock.nowMs)).toBe(
+              true,
+            );
           }
           expect(deadlines.count).toBe(model.length);
         }

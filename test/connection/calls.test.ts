@@ -5,14 +5,26 @@ import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { byteByByte, joined, randomCuts } from "../support/cuts.ts";
 import { errorFrame, request, response, split, u32 } from "../support/frames.ts";
-import { bytes, bytesReader, bytesWriter, echo, KeepingHandler, route } from "../support/payloads.ts";
+import {
+  bytes,
+  bytesReader,
+  bytesWriter,
+  echo,
+  KeepingHandler,
+  route,
+} from "../support/payloads.ts";
 import { patternBytes, seeded, shuffled } from "../support/random.ts";
 import { rejection } from "../support/rejection.ts";
 
 describe("Connection.call", () => {
   test("is one frame each way", async () => {
     const peer = scripted();
-    const result = peer.connection.call({ ...route, methodId: 3 }, bytesWriter, bytes(7, 8), bytesReader);
+    const result = peer.connection.call(
+      { ...route, methodId: 3 },
+      bytesWriter,
+      bytes(7, 8),
+      bytesReader,
+    );
 
     const sent = await peer.sent();
     peer.deliver(response(sent[0]?.requestId as number, [9]));
@@ -130,7 +142,12 @@ describe("Connection.call", () => {
   test("traces each frame, both ways", async () => {
     const frames: unknown[] = [];
     const peer = scripted({ events: { onFrame: (...fields) => frames.push(fields) } });
-    const result = peer.connection.call({ ...route, methodId: 3 }, bytesWriter, bytes(7, 8), bytesReader);
+    const result = peer.connection.call(
+      { ...route, methodId: 3 },
+      bytesWriter,
+      bytes(7, 8),
+      bytesReader,
+    );
 
     peer.deliver(response(1, [9]));
 

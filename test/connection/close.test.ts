@@ -49,7 +49,10 @@ describe("Connection.close", () => {
       split(FrameKind.Request, 3, patternBytes(200_000))[0] as Uint8Array,
     );
     await peer.sent();
-    const [first, second] = handler.calls as [KeepingHandler["calls"][0], KeepingHandler["calls"][0]];
+    const [first, second] = handler.calls as [
+      KeepingHandler["calls"][0],
+      KeepingHandler["calls"][0],
+    ];
 
     peer.connection.close(gone);
     first.call.respond(bytesWriter, bytes(1));

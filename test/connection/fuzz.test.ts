@@ -8,7 +8,15 @@ import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { scripted } from "../support/connections.ts";
 import { joined, randomCuts } from "../support/cuts.ts";
 import { settled } from "../support/fake-transport.ts";
-import { cancelFrame, errorFrame, frame, request, response, split, u32 } from "../support/frames.ts";
+import {
+  cancelFrame,
+  errorFrame,
+  frame,
+  request,
+  response,
+  split,
+  u32,
+} from "../support/frames.ts";
 import { bytes, echo, KeepingHandler, Outcomes } from "../support/payloads.ts";
 import { patternBytes, seeded, shuffled } from "../support/random.ts";
 
@@ -43,26 +51,25 @@ async function feed(stream: Uint8Array, maxChunkBytes: number, seed: number): Pr
 }
 
 // Frames that a peer may send while the calls above are in flight, in an order that may be wrong.
-const validFrames = fc
-  .tuple(fc.integer(), fc.nat(40))
-  .map(([seed, count]) => {
-    const random = seeded(seed);
-    const id = (): number => 1 + random(callCount);
-    const makers: readonly (() => Uint8Array)[] = [
-      () => response(id(), patternBytes(random(300))),
-      () => response(id(), patternBytes(5_000)),
-      () => errorFrame(id(), "not_found", "x"),
-      () => request(100 + random(20), patternBytes(random(50)), random(3)),
-      () => cancelFrame(100 + random(20)),
-      () => frame({ requestId: 200 + random(9), flags: FrameFlag.Deadline, payload: u32(random(9)) }),
-      () => frame({ kind: 77, flags: FrameFlag.Ignorable, payload: patternBytes(random(20)) }),
-      () => joined(...split(FrameKind.Response, id(), patternBytes(1 + random(5_000)), 700)),
-      () => joined(...split(FrameKind.Request, 300 + random(9), patternBytes(3_000), 700)),
-      () => split(FrameKind.Request, 400 + random(9), patternBytes(3_000), 700)[random(4)] as Uint8Array,
-      () => split(FrameKind.Response, id(), patternBytes(3_000), 700)[random(4)] as Uint8Array,
-    ];
-    return Array.from({ length: count }, () => makers[random(makers.length)]?.() as Uint8Array);
-  });
+const validFrames = fc.tuple(fc.integer(), fc.nat(40)).map(([seed, count]) => {
+  const random = seeded(seed);
+  const id = (): number => 1 + random(callCount);
+  const makers: readonly (() => Uint8Array)[] = [
+    () => response(id(), patternBytes(random(300))),
+    () => response(id(), patternBytes(5_000)),
+    () => errorFrame(id(), "not_found", "x"),
+    () => request(100 + random(20), patternBytes(random(50)), random(3)),
+    () => cancelFrame(100 + random(20)),
+    () => frame({ requestId: 200 + random(9), flags: FrameFlag.Deadline, payload: u32(random(9)) }),
+    () => frame({ kind: 77, flags: FrameFlag.Ignorable, payload: patternBytes(random(20)) }),
+    () => joined(...split(FrameKind.Response, id(), patternBytes(1 + random(5_000)), 700)),
+    () => joined(...split(FrameKind.Request, 300 + random(9), patternBytes(3_000), 700)),
+    () =>
+      split(FrameKind.Request, 400 + random(9), patternBytes(3_000), 700)[random(4)] as Uint8Array,
+    () => split(FrameKind.Response, id(), patternBytes(3_000), 700)[random(4)] as Uint8Array,
+  ];
+  return Array.from({ length: count }, () => makers[random(makers.length)]?.() as Uint8Array);
+});
 
 const mutation = fc.record({ at: fc.nat(), byte: fc.nat(255), isInHeader: fc.boolean() });
 const mutatedStreams = fc
@@ -78,12 +85,14 @@ const mutatedStreams = fc
   });
 
 // All the right answers, so that only the mutation and the order are wrong.
-const answers = fc.tuple(fc.integer(), fc.array(mutation, { maxLength: 2 })).map(([seed, mutations]) => {
-  const all = Array.from({ length: callCount }, (_, i) => response(i + 1, patternBytes(i * 9)));
-  const stream = joined(...shuffled(all, seeded(seed)));
-  for (const { at, byte } of mutations) stream[at % stream.byteLength] = byte;
-  return stream;
-});
+const answers = fc
+  .tuple(fc.integer(), fc.array(mutation, { maxLength: 2 }))
+  .map(([seed, mutations]) => {
+    const all = Array.from({ length: callCount }, (_, i) => response(i + 1, patternBytes(i * 9)));
+    const stream = joined(...shuffled(all, seeded(seed)));
+    for (const { at, byte } of mutations) stream[at % stream.byteLength] = byte;
+    return stream;
+  });
 
 describe("a connection whose peer sends", () => {
   const chunkBytes = fc.integer({ min: 1, max: 900 });
@@ -92,7 +101,13 @@ describe("a connection whose peer sends", () => {
     ["valid frames in any order, with a few bytes changed,", mutatedStreams, 2_500],
     ["the right answers, with a few bytes changed,", answers, 1_500],
   ];
-  test.each(cases)("%s ends with a PlugError, and every call settles", async (_, stream, numRuns) => {
-    await fc.assert(fc.asyncProperty(stream, chunkBytes, fc.integer(), feed), { numRuns, seed: 17 });
-  });
+  test.each(cases)(
+    "%s ends with a PlugError, and every call settles",
+    async (_, stream, numRuns) => {
+      await fc.assert(fc.asyncProperty(stream, chunkBytes, fc.integer(), feed), {
+        numRuns,
+        seed: 17,
+      });
+    },
+  );
 });

@@ -9,7 +9,15 @@ import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { Clock } from "../support/clock.ts";
 import { scripted } from "../support/connections.ts";
 import { joined } from "../support/cuts.ts";
-import { cancelFrame, frame, request, response, split, type TestFrame, u32 } from "../support/frames.ts";
+import {
+  cancelFrame,
+  frame,
+  request,
+  response,
+  split,
+  type TestFrame,
+  u32,
+} from "../support/frames.ts";
 import { bytes, bytesWriter, echo, KeepingHandler } from "../support/payloads.ts";
 import { patternBytes } from "../support/random.ts";
 
@@ -238,7 +246,12 @@ describe("the connection ends with protocol_error for", () => {
     ],
     [
       "a request with more than it announced",
-      [half, ...[1, 2, 3].map(() => frame({ kind: Continue, flags: More, requestId: 5, payload: patternBytes(65_536) }))],
+      [
+        half,
+        ...[1, 2, 3].map(() =>
+          frame({ kind: Continue, flags: More, requestId: 5, payload: patternBytes(65_536) }),
+        ),
+      ],
       "announced as 200000 bytes has at least",
     ],
     [

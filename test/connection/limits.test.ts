@@ -87,7 +87,10 @@ describe.each(limitsBytes)("maxMessageBytes %d", (maxMessageBytes) => {
     const peer = scripted({ limits });
     const [first, second] = [peer.call(bytes(1)), peer.call(bytes(2))];
 
-    peer.deliver(...frames(FrameKind.Response, 1, tooLong), ...frames(FrameKind.Response, 2, exact));
+    peer.deliver(
+      ...frames(FrameKind.Response, 1, tooLong),
+      ...frames(FrameKind.Response, 2, exact),
+    );
 
     expect((await rejection(first)).message).toBe(
       `[resource_exhausted] response of test.Echo.Echo ${text}`,

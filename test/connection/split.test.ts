@@ -106,7 +106,9 @@ describe("a message of more than 64 KiB", () => {
     const after = await peer.sent();
 
     expect(before).toHaveLength(1);
-    expect(between.map(({ kind, requestId }) => [kind, requestId])).toEqual([[FrameKind.Request, 2]]);
+    expect(between.map(({ kind, requestId }) => [kind, requestId])).toEqual([
+      [FrameKind.Request, 2],
+    ]);
     expect(Buffer.compare(message([...before, ...after]), request)).toBe(0);
   });
 
@@ -128,7 +130,10 @@ describe("a message of more than 64 KiB", () => {
     const results = answers.map(() => peer.call(bytes()));
     const pieces = answers.map((answer, i) => split(FrameKind.Response, i + 1, answer, 10_000));
     // In any order, but for the pieces of one message.
-    const order = shuffled(pieces.flatMap((frames, i) => frames.map(() => i)), seeded(15));
+    const order = shuffled(
+      pieces.flatMap((frames, i) => frames.map(() => i)),
+      seeded(15),
+    );
 
     for (const i of order) peer.deliver(pieces[i]?.shift() as Uint8Array);
 
@@ -172,33 +177,37 @@ describe("a peer that announces much and sends little", () => {
   const callCount = 500;
   const announcedBytes = 64 * mib;
 
-  test.each(["request", "response"] as const)("makes us take little memory for a %s", async (what) => {
-    const peer = scripted({
-      limits: { maxMessageBytes: announcedBytes },
-      handler: new KeepingHandler(),
-    });
-    if (what === "response") for (let i = 0; i < callCount; i++) void peer.call(bytes()).catch(() => {});
-    await peer.sent();
-    Bun.gc(true);
-    const before = heapStats().extraMemorySize;
+  test.each(["request", "response"] as const)(
+    "makes us take little memory for a %s",
+    async (what) => {
+      const peer = scripted({
+        limits: { maxMessageBytes: announcedBytes },
+        handler: new KeepingHandler(),
+      });
+      if (what === "response")
+        for (let i = 0; i < callCount; i++) void peer.call(bytes()).catch(() => {});
+      await peer.sent();
+      Bun.gc(true);
+      const before = heapStats().extraMemorySize;
 
-    const { Request, Response } = FrameKind;
-    for (let requestId = 1; requestId <= callCount; requestId++) {
-      peer.deliver(
-        frame({
-          kind: what === "request" ? Request : Response,
-          flags: FrameFlag.More | (what === "request" ? 0 : FrameFlag.FromCallee),
-          requestId,
-          payload: joined(u32(announcedBytes), patternBytes(60)),
-        }),
-      );
-    }
-    const takenBytes = heapStats().extraMemorySize - before;
+      const { Request, Response } = FrameKind;
+      for (let requestId = 1; requestId <= callCount; requestId++) {
+        peer.deliver(
+          frame({
+            kind: what === "request" ? Request : Response,
+            flags: FrameFlag.More | (what === "request" ? 0 : FrameFlag.FromCallee),
+            requestId,
+            payload: joined(u32(announcedBytes), patternBytes(60)),
+          }),
+        );
+      }
+      const takenBytes = heapStats().extraMemorySize - before;
 
-    expect(peer.connection.closeReason).toBeUndefined();
-    // 31 GiB are announced, and 30,000 bytes have come.
-    expect(takenBytes).toBeLessThan(8 * mib);
-  });
+      expect(peer.connection.closeReason).toBeUndefined();
+      // 31 GiB are announced, and 30,000 bytes have come.
+      expect(takenBytes).toBeLessThan(8 * mib);
+    },
+  );
 });
 
 describe("Reassembly", () => {

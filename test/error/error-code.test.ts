@@ -44,13 +44,16 @@ describe("errorCodes", () => {
     ]);
   });
 
-  test.each(codes)("%s has a retry rule, a gRPC number from 1 to 16, and a line for the README", (code) => {
-    const { retry, grpc, means } = errorCodes[code];
+  test.each(codes)(
+    "%s has a retry rule, a gRPC number from 1 to 16, and a line for the README",
+    (code) => {
+      const { retry, grpc, means } = errorCodes[code];
 
-    expect(["never", "same_process", "new_process"]).toContain(retry);
-    expect(Object.values<number>(grpcCodes)).toContain(grpc);
-    expect(means).toMatch(/^[a-z`].+[^.]$/);
-  });
+      expect(["never", "same_process", "new_process"]).toContain(retry);
+      expect(Object.values<number>(grpcCodes)).toContain(grpc);
+      expect(means).toMatch(/^[a-z`].+[^.]$/);
+    },
+  );
 
   test("need a new process only where the old one is of no use any more", () => {
     const needNewProcess = codes.filter((code) => errorCodes[code].retry === "new_process");

@@ -71,7 +71,10 @@ describe("encodeError of what a handler may throw", () => {
       }),
     ],
     ["an Error whose message is a number", () => Object.assign(new Error(), { message: 7 })],
-    ["an Error whose message is undefined", () => Object.assign(new Error(), { message: undefined })],
+    [
+      "an Error whose message is undefined",
+      () => Object.assign(new Error(), { message: undefined }),
+    ],
     [
       "an Error whose message throws",
       () =>

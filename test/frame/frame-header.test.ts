@@ -66,5 +66,7 @@ test("a header is 12 bytes: length, kind, flags, method id, request id, little-e
     0xf708090a,
   );
 
-  expect(Buffer.from(buffer).toString("hex")).toBe("00" + "04030201" + "02" + "02" + "0605" + "0a0908f7" + "00");
+  expect(Buffer.from(buffer).toString("hex")).toBe(
+    "00" + "04030201" + "02" + "02" + "0605" + "0a0908f7" + "00",
+  );
 });

@@ -65,7 +65,10 @@ const frames: readonly Seen[] = [
   { id: 0x0103, payload: patternBytes(128) },
   { id: 0xfe7f, payload: patternBytes(300) },
 ];
-const stream = joined(goStream, ...frames.slice(6).map(({ id, payload }) => wire1Frame(id, payload)));
+const stream = joined(
+  goStream,
+  ...frames.slice(6).map(({ id, payload }) => wire1Frame(id, payload)),
+);
 
 describe("Wire1Reader.push", () => {
   test("finds the frames of the Go original", () => {
@@ -138,7 +141,9 @@ describe("Wire1Reader.push", () => {
     const error = thrown(() => reader.push(header, 0, header.byteLength));
 
     expect(error.code).toBe("resource_exhausted");
-    expect(error.message).toContain("0x0003 announces 20001 bytes, more than maxMessageBytes 20000");
+    expect(error.message).toContain(
+      "0x0003 announces 20001 bytes, more than maxMessageBytes 20000",
+    );
   });
 
   test("throws protocol_error for a length of more than 5 bytes", () => {

@@ -17,7 +17,9 @@ function hex(text: string): Uint8Array {
 }
 
 // Fields that later versions may add, of each wire type.
-const unknownFields = hex("A0 06 7F" + "AA 06 02 01 02" + "A5 06 01 02 03 04" + "A1 06 0102030405060708");
+const unknownFields = hex(
+  "A0 06 7F" + "AA 06 02 01 02" + "A5 06 01 02 03 04" + "A1 06 0102030405060708",
+);
 
 const goHandshake = hex("08 01 12 05 6D 61 67 69 63");
 
@@ -152,14 +154,6 @@ describe("a handshake", () => {
   test("of a million open groups is an Error, and not the end of the process", () => {
     expect(() => decodeHandshake(new Uint8Array(1_000_000).fill(0x1b))).toThrow();
   });
-});
-
-test("packageVersion is the version in package.json", async () => {
-  const manifest = (await Bun.file(`${import.meta.dir}/../../package.json`).json()) as {
-    readonly version: string;
-  };
-
-  expect(packageVersion).toBe(manifest.version);
 });
 
 test("runtimeName names the package, Bun and the platform", () => {

@@ -7,7 +7,11 @@ import fc from "fast-check";
 import { defaultLimits } from "../../src/call/limits.ts";
 import { wire1Frame } from "../../src/frame/wire1-frame.ts";
 import { decodeHandshake } from "../../src/handshake/hello.ts";
-import { AnswerReader, offerFrame, type WantedService } from "../../src/handshake/host-handshake.ts";
+import {
+  AnswerReader,
+  offerFrame,
+  type WantedService,
+} from "../../src/handshake/host-handshake.ts";
 import { runtimeName } from "../../src/handshake/runtime-name.ts";
 import { byteByByte, cutsInTwo, joined, randomCuts } from "../support/cuts.ts";
 import { FakeTransport } from "../support/fake-transport.ts";
@@ -227,7 +231,9 @@ describe("a program that is no plugin", () => {
   test("is found out by its first byte", async () => {
     const [first, ...rest] = byteByByte(utf8("Usage")) as [Uint8Array, ...Uint8Array[]];
 
-    expect((await rejection(outcomeOf([wantedKv], first, ...rest))).message).toContain('printed "U"');
+    expect((await rejection(outcomeOf([wantedKv], first, ...rest))).message).toContain(
+      'printed "U"',
+    );
   });
 
   test("is quoted with its first 200 bytes", async () => {

@@ -44,9 +44,7 @@ describe("OfferReader", () => {
       const reader = new OfferReader();
       const leftEnd = reader.push(left);
       const end =
-        leftEnd === undefined
-          ? left.byteLength + (reader.push(right) as number)
-          : leftEnd;
+        leftEnd === undefined ? left.byteLength + (reader.push(right) as number) : leftEnd;
 
       expect(end).toBe(offer.byteLength);
       expect(reader.decide([servedKv], defaultLimits).wire).toBe(2);
@@ -79,7 +77,9 @@ describe("OfferReader", () => {
   });
 
   test("throws handshake_mismatch when it decides on an offer that cannot be read", () => {
-    const error = thrown(() => decisionOf(wire1Frame(0x00ff, Uint8Array.of(0x12, 0x7f)), [servedKv]));
+    const error = thrown(() =>
+      decisionOf(wire1Frame(0x00ff, Uint8Array.of(0x12, 0x7f)), [servedKv]),
+    );
 
     expect(error.code).toBe("handshake_mismatch");
   });
@@ -117,10 +117,7 @@ describe("OfferReader", () => {
 
 describe("a host of ours", () => {
   test("gets the services it asked for, with their methods, and the transport that was chosen", async () => {
-    const { decision, outcome } = await exchange(
-      [wantedKv],
-      [logger, servedKv],
-    );
+    const { decision, outcome } = await exchange([wantedKv], [logger, servedKv]);
 
     expect(decision).toMatchObject({ wire: 2, hostLimits: defaultLimits });
     expect(await outcome).toMatchObject({
@@ -185,7 +182,11 @@ describe("a host of ours", () => {
 
     const error = await rejection(outcome);
 
-    expect([error.code, error.rawMessage, error.origin]).toEqual(["handshake_mismatch", text, "peer"]);
+    expect([error.code, error.rawMessage, error.origin]).toEqual([
+      "handshake_mismatch",
+      text,
+      "peer",
+    ]);
     expect(decision.wire === undefined && decision.error.rawMessage).toBe(text);
   });
 
@@ -248,7 +249,9 @@ describe("a host of the Go original", () => {
       `magic "${asked.magic}", version ${asked.version}; the plugin serves ` +
       'example.KV (service index 0, magic "magic", version 1), ' +
       'example.Logger (service index 1, magic "log", version 1)';
-    expect(decision.wire === undefined && decision.error.message).toBe(`[handshake_mismatch] ${text}`);
+    expect(decision.wire === undefined && decision.error.message).toBe(
+      `[handshake_mismatch] ${text}`,
+    );
     const answer = frameOf((decision as { readonly answer: Uint8Array }).answer);
     expect([answer.id, new TextDecoder().decode(answer.payload)]).toEqual([0xff00, text]);
   });

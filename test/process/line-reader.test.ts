@@ -62,7 +62,12 @@ describe("LineReader", () => {
     const line = "0123456789".repeat(5_000);
     const text = utf8(`first\n${line}\nlast\n`);
     const random = seeded(40);
-    const cuts = [[text], byteByByte(text), randomCuts(text, random, 5_000), randomCuts(text, random, 40_000)];
+    const cuts = [
+      [text],
+      byteByByte(text),
+      randomCuts(text, random, 5_000),
+      randomCuts(text, random, 40_000),
+    ];
 
     for (const chunks of cuts) {
       const lines = read(...chunks);

@@ -28,7 +28,14 @@ const always = { BUN_FEATURE_FLAG_NO_ORPHANS: "1" };
 describe("the environment of a plugin", () => {
   test("has what is on the list and set in the host, and every LC_…", () => {
     const listed = Object.fromEntries(passedVariables.map((name) => [name, `its ${name}`]));
-    const host = { ...listed, LC_ALL: "C", LC_CTYPE: "en", AWS_SECRET: "x", HOMEBREW: "x", LC: "x" };
+    const host = {
+      ...listed,
+      LC_ALL: "C",
+      LC_CTYPE: "en",
+      AWS_SECRET: "x",
+      HOMEBREW: "x",
+      LC: "x",
+    };
 
     expect(environmentOf(host)).toEqual({ ...listed, LC_ALL: "C", LC_CTYPE: "en", ...always });
   });

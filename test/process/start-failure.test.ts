@@ -20,7 +20,10 @@ function file(name: string, content: string | Uint8Array, mode = 0o755): string 
 }
 
 /** What stands in the way of a real start: what is found before it, or what the kernel says. */
-function failureOf(path: string, { isScript = false, cwd }: { isScript?: boolean; cwd?: string } = {}) {
+function failureOf(
+  path: string,
+  { isScript = false, cwd }: { isScript?: boolean; cwd?: string } = {},
+) {
   const before = obstacle(path, isScript);
   if (before !== undefined) return before;
   let failure: PlugError | undefined;

@@ -177,7 +177,6 @@ describe("Dispatcher", () => {
     [
       "then throws",
       {
-        // oxlint-disable-next-line no-thenable
         then() {
           throw new Error("bad thenable");
         },
@@ -191,21 +190,23 @@ describe("Dispatcher", () => {
         },
       }),
     ],
-  ])("fails the call, and only that call, when a handler returns an object whose %s", async (_, bad) => {
-    const { call, dispatcher } = newDispatcher((text) => (text === "bad" ? bad : text));
+  ])(
+    "fails the call, and only that call, when a handler returns an object whose %s",
+    async (_, bad) => {
+      const { call, dispatcher } = newDispatcher((text) => (text === "bad" ? bad : text));
 
-    const recorded = call("bad");
-    await settled();
+      const recorded = call("bad");
+      await settled();
 
-    expect(recorded.answers).toHaveLength(1);
-    expect(recorded.answers[0]).toBeInstanceOf(Error);
-    expect(dispatcher.runningCount).toBe(0);
-    expect(call("good").answers).toEqual(["good"]);
-  });
+      expect(recorded.answers).toHaveLength(1);
+      expect(recorded.answers[0]).toBeInstanceOf(Error);
+      expect(dispatcher.runningCount).toBe(0);
+      expect(call("good").answers).toEqual(["good"]);
+    },
+  );
 
   test("counts a handler once, also if its thenable settles twice", async () => {
     const twice = {
-      // oxlint-disable-next-line no-thenable
       then(resolve: (value: string) => void, reject: (error: Error) => void) {
         resolve("first");
         resolve("second");
@@ -378,8 +379,6 @@ describe("checkHandler", () => {
   test("throws invalid_argument and names every method that is missing", () => {
     const error = thrown(() => checkHandler(served(echoService, { say: "not a function" })));
 
-    expect(error.message).toBe(
-      "[invalid_argument] the handler of test.Echo lacks say(), shout()",
-    );
+    expect(error.message).toBe("[invalid_argument] the handler of test.Echo lacks say(), shout()");
   });
 });

@@ -76,7 +76,7 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
     const whole = patternBytes(4 * 1024 * 1024, 1);
     const random = seeded(51);
     const pieces: Uint8Array[] = [];
-    for (let byteCount = 0; byteCount < whole.byteLength; ) {
+    for (let byteCount = 0; byteCount < whole.byteLength;) {
       const piece = patternBytes(1 + random(200_000), pieces.length);
       pieces.push(piece);
       byteCount += piece.byteLength;
@@ -198,32 +198,39 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
 });
 
 // A transport that writes what blocks cannot be congested: the write waits.
-describe.each(["memory", "socket", "stdio on FIFOs"])("a transport whose peer is slow: %s", (name) => {
-  test("is congested when more than 256 KiB wait, and says when they do not any more", async () => {
-    const [left, right] = (makers[name] as () => Ends)();
-    open.push(left, right);
-    const [leftLog, rightLog] = [new ByteLog(), new ByteLog()];
-    left.start(leftLog);
-    const isCongestedAtFirst = left.isCongested;
-    let byteCount = 0;
-    for (; !left.isCongested && byteCount < 64 * 1024 * 1024; byteCount += 10_000) {
-      send(left, patternBytes(10_000, byteCount));
-    }
-    const isCongestedThen = left.isCongested;
+describe.each(["memory", "socket", "stdio on FIFOs"])(
+  "a transport whose peer is slow: %s",
+  (name) => {
+    test("is congested when more than 256 KiB wait, and says when they do not any more", async () => {
+      const [left, right] = (makers[name] as () => Ends)();
+      open.push(left, right);
+      const [leftLog, rightLog] = [new ByteLog(), new ByteLog()];
+      left.start(leftLog);
+      const isCongestedAtFirst = left.isCongested;
+      let byteCount = 0;
+      for (; !left.isCongested && byteCount < 64 * 1024 * 1024; byteCount += 10_000) {
+        send(left, patternBytes(10_000, byteCount));
+      }
+      const isCongestedThen = left.isCongested;
 
-    right.start(rightLog);
-    await leftLog.wasWritable();
-    const isCongestedAtLast = left.isCongested;
-    await rightLog.received(byteCount);
+      right.start(rightLog);
+      await leftLog.wasWritable();
+      const isCongestedAtLast = left.isCongested;
+      await rightLog.received(byteCount);
 
-    expect([isCongestedAtFirst, isCongestedThen, isCongestedAtLast]).toEqual([false, true, false]);
-    expect(byteCount).toBeGreaterThan(256 * 1024);
-    // The kernel has room of its own, and a sink that was given a batch takes all of it.
-    expect(byteCount).toBeLessThan(4 * 1024 * 1024);
-    expect(leftLog.writableCount).toBe(1);
-    expect(rightLog.byteCount).toBe(byteCount);
-  });
-});
+      expect([isCongestedAtFirst, isCongestedThen, isCongestedAtLast]).toEqual([
+        false,
+        true,
+        false,
+      ]);
+      expect(byteCount).toBeGreaterThan(256 * 1024);
+      // The kernel has room of its own, and a sink that was given a batch takes all of it.
+      expect(byteCount).toBeLessThan(4 * 1024 * 1024);
+      expect(leftLog.writableCount).toBe(1);
+      expect(rightLog.byteCount).toBe(byteCount);
+    });
+  },
+);
 
 test("a socket transport of a descriptor that is not open ends with the cause", async () => {
   const log = new ByteLog();

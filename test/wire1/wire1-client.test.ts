@@ -30,7 +30,8 @@ function newClient(maxMessageBytes = 1024 * 1024, events?: ConnectionEvents) {
     transport,
     call: (message: Uint8Array, terms?: CallTerms) =>
       client.call(route, bytesWriter, message, bytesReader, terms),
-    answer: (payload: Uint8Array, id = route.methodId) => transport.deliver(wire1Frame(id, payload)),
+    answer: (payload: Uint8Array, id = route.methodId) =>
+      transport.deliver(wire1Frame(id, payload)),
   };
 }
 
@@ -342,7 +343,9 @@ describe("a plugin that breaks wire 1", () => {
 describe("the end of a connection of wire 1", () => {
   test("rejects the call on the wire and those that wait with the first reason", async () => {
     const closed: PlugError[] = [];
-    const { client, call, transport } = newClient(1024, { onClosed: (reason) => closed.push(reason) });
+    const { client, call, transport } = newClient(1024, {
+      onClosed: (reason) => closed.push(reason),
+    });
     const results = [call(bytes(1)), call(bytes(2)), call(bytes(3))];
 
     client.close(gone);
@@ -403,7 +406,8 @@ test("whatever the plugin sends, the connection ends with a PlugError, and every
         const { client, call, transport } = newClient(250);
         const outcomes = new Outcomes(Array.from({ length: 5 }, (_, i) => call(bytes(i))));
 
-        for (const chunk of randomCuts(stream, seeded(seed), maxChunkBytes)) transport.deliver(chunk);
+        for (const chunk of randomCuts(stream, seeded(seed), maxChunkBytes))
+          transport.deliver(chunk);
         transport.end();
         await settled();
 

@@ -23,7 +23,13 @@ interface Answer {
 
 function newServer(handler: CallHandler, events?: ConnectionEvents) {
   const transport = new FakeTransport();
-  const server = new Wire1Server({ transport, serviceIndex, maxMessageBytes: 100_000, handler, events });
+  const server = new Wire1Server({
+    transport,
+    serviceIndex,
+    maxMessageBytes: 100_000,
+    handler,
+    events,
+  });
   server.start();
   return {
     server,
@@ -68,7 +74,9 @@ describe("Wire1Server", () => {
 
   test("takes requests however they are cut", () => {
     const { transport, answers } = newServer(echo);
-    const requests = [bytes(1), patternBytes(300), bytes()].map((payload) => wire1Frame(0x0300, payload));
+    const requests = [bytes(1), patternBytes(300), bytes()].map((payload) =>
+      wire1Frame(0x0300, payload),
+    );
 
     for (const chunk of byteByByte(joined(...requests))) transport.deliver(chunk);
 
@@ -136,9 +144,7 @@ describe("Wire1Server", () => {
 
     const [first, second] = answers() as [Answer, Answer];
     expect(first.id).toBe(0xff00);
-    expect(text(first)).toBe(
-      "request 0x0201 is for service 2; the handshake was for service 3",
-    );
+    expect(text(first)).toBe("request 0x0201 is for service 2; the handshake was for service 3");
     expect(second.payload).toEqual(bytes(2));
   });
 
@@ -236,10 +242,9 @@ describe("Wire1Server", () => {
 
   test("is ended, and never broken, by what a host sends", async () => {
     const requests = fc
-      .array(
-        fc.tuple(fc.constantFrom(0x0300, 0x0301, 0x0302, 0x0100, 0xff00), fc.uint8Array()),
-        { maxLength: 8 },
-      )
+      .array(fc.tuple(fc.constantFrom(0x0300, 0x0301, 0x0302, 0x0100, 0xff00), fc.uint8Array()), {
+        maxLength: 8,
+      })
       .map((frames) => joined(...frames.map(([id, payload]) => wire1Frame(id, payload))));
     const mutated = fc.tuple(requests, fc.nat(), fc.nat(255)).map(([stream, at, byte]) => {
       stream[at % Math.max(1, stream.byteLength)] = byte;
