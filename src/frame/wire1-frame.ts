@@ -58,6 +58,11 @@ export interface Wire1Sink {
    * What comes after the frame is left alone if this returns true.
    */
   frame(id: number, buffer: Uint8Array, from: number, to: number): boolean | void;
+  /**
+   * Throws if no frame may have this id. It is called as soon as the id is there, since a length
+   * that is no length may be waited for in vain; more than once for a frame that is cut.
+   */
+  checkId?(id: number): void;
 }
 
 /** Finds wire 1 frames in a stream that arrives cut anywhere. */
@@ -137,6 +142,7 @@ export class Wire1Reader {
 
   // Where the payload starts, and its length in #payloadBytes; -1 if the header is not complete.
   #payloadAt(bytes: Uint8Array, at: number, to: number): number {
+    if (to - at >= 2) this.#sink.checkId?.(idAt(bytes, at));
     let length = 0;
     for (let i = 0; ; i++) {
       const lengthByteAt = at + 2 + i;

@@ -225,7 +225,7 @@ async function failure(
   const didFail = end !== undefined && (end.signal !== null || end.exitCode !== 0);
   const code = error.code === "not_a_plugin" && didFail ? "start_failed" : error.code;
   const parts = [`plugin "${program.name}": ${error.rawMessage}`];
-  if (isFifoComplaint(reader.quote) && !child.hasFifos) {
+  if (!child.hasFifos && [reader.quote, ...stderrTail].some(isFifoComplaint)) {
     parts.push(
       "a plugin built with the Go original needs FIFOs, and without bun:ffi this host cannot make them",
     );
@@ -240,7 +240,7 @@ async function failure(
   });
 }
 
-// What the Go original's examples print where they get no FIFOs.
-function isFifoComplaint(quote: string): boolean {
-  return quote.includes("both stdin and stdout must be pipes");
+// The error of the Go original where it gets no FIFOs; programs print it where they like.
+function isFifoComplaint(text: string): boolean {
+  return text.includes("both stdin and stdout must be pipes");
 }

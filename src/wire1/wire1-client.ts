@@ -49,7 +49,8 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   get inFlightCount(): number {
-    return this.#waiting.count + (this.#current === undefined ? 0 : 1);
+    const isOnTheWire = this.#current?.isSettled === false;
+    return this.#waiting.count + (isOnTheWire ? 1 : 0);
   }
 
   get closeReason(): PlugError | undefined {
@@ -127,19 +128,26 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     }
   }
 
-  frame(id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (this.#closeReason !== undefined) return;
-    this.#events.onFrame?.("<", 0, 0, id, 0, to - from);
+  checkId(id: number): void {
     const call = this.#current;
     if (call === undefined) {
-      throw new PlugError("protocol_error", `frame ${idText(id)} answers nothing that was asked`);
+      throw new PlugError(
+        "protocol_error",
+        `frame ${idText(id)} answers nothing that was asked; does the plugin print on its stdout?`,
+      );
     }
     if (id !== wire1ErrorId && id !== call.route.methodId) {
       throw new PlugError(
         "protocol_error",
-        `frame ${idText(id)} came where the answer to ${call.name}, ${idText(call.route.methodId)}, was due`,
+        `frame ${idText(id)} came where the answer to ${call.name}, ${idText(call.route.methodId)}, was due; does the plugin print on its stdout?`,
       );
     }
+  }
+
+  frame(id: number, buffer: Uint8Array, from: number, to: number): void {
+    if (this.#closeReason !== undefined) return;
+    this.#events.onFrame?.("<", 0, 0, id, 0, to - from);
+    const call = this.#current as OutgoingCall; // checkId has seen to it
     this.#current = undefined;
     this.#deadlines.remove(call);
     if (!call.isSettled) this.#settle(call, id, buffer, from, to);

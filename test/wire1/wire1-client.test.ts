@@ -323,7 +323,7 @@ describe("a plugin that breaks wire 1", () => {
 
     const errors = await Promise.all(results.map(rejection));
     expect(errors[0]?.message).toBe(
-      "[protocol_error] frame 0x0103 came where the answer to example.KV.Get, 0x0102, was due",
+      "[protocol_error] frame 0x0103 came where the answer to example.KV.Get, 0x0102, was due; does the plugin print on its stdout?",
     );
     expect(errors[1]).toBe(errors[0] as PlugError);
     expect(client.closeReason).toBe(errors[0] as PlugError);
