@@ -9,4 +9,4 @@ test("all generated code that is checked in is up to date", async () => {
 
   expect(stderr).toBe("");
   expect(code).toBe(0);
-});
+}, 60_000);

@@ -109,5 +109,6 @@ describe("a connection whose peer sends", () => {
         seed: 17,
       });
     },
+    30_000,
   );
 });

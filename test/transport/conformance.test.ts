@@ -94,7 +94,7 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
 
     expect(Buffer.compare(rightLog.bytes, joined(whole, many))).toBe(0);
     expect(Buffer.compare(leftLog.bytes, joined(many, whole))).toBe(0);
-  });
+  }, 30_000);
 
   test("hands what was committed over in one write, and counts it", async () => {
     const [left, , , rightLog] = connected();
