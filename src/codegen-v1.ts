@@ -9,5 +9,13 @@ export type { LoadOptions } from "./host/load-options.ts";
 export { runService } from "./plugin/run-plugin.ts";
 export type { RunOptions } from "./plugin/run-options.ts";
 export type { CallContext, CallOptions } from "./rpc/call-options.ts";
-export type { Caller, Service, UnaryMethod } from "./rpc/service.ts";
+export type {
+  BidiStreamingMethod,
+  Caller,
+  ClientStreamingMethod,
+  ServerStreamingMethod,
+  Service,
+  UnaryMethod,
+} from "./rpc/service.ts";
+export type { MessageSource } from "./stream/pump.ts";
 export { testService, type TestOptions } from "./testing.ts";

@@ -1,6 +1,6 @@
 // Refuses what cannot be generated: all of it at once, so that one run shows everything.
 
-import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescFile, DescService } from "@bufbuild/protobuf";
 
 import { InputError, named } from "./problem.ts";
 
@@ -32,11 +32,5 @@ function serviceProblems(service: DescService, index: number): string[] {
       `${named(service)}: has ${service.methods.length} rpcs, and at most ${maxMethodCount} are possible`,
     );
   }
-  return [...problems, ...service.methods.flatMap(methodProblems)];
-}
-
-function methodProblems(method: DescMethod): string[] {
-  return method.methodKind === "unary"
-    ? []
-    : [`${named(method)}: streaming rpcs are not supported yet`];
+  return problems;
 }

@@ -12,7 +12,13 @@ export const runtimePath = "bun-plug/codegen-v1";
  * Globals that the output uses by name. No export and no import may be called so. `Uint8Array` is
  * missing because protobuf-es keeps its own names off it already.
  */
-export const usedGlobals = ["AsyncDisposable", "Promise", "Symbol", "URL"] as const;
+export const usedGlobals = [
+  "AsyncDisposable",
+  "AsyncIterable",
+  "Promise",
+  "Symbol",
+  "URL",
+] as const;
 
 /**
  * A global, to be printed. An imported message that is called Promise must get another name in the

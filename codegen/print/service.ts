@@ -4,10 +4,10 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { GeneratedFile, Printable } from "@bufbuild/protoplugin";
 
 import { serviceText } from "./doc.ts";
-import { printMethodTable } from "./method-table.ts";
+import { printMethodTable, streamsRequests, streamsResponses } from "./method-table.ts";
 import { globalSymbol, inInterface, runtimePath, type ServiceNames } from "./names.ts";
 import type { Argument, RequestForm, ResponseForm } from "./shape.ts";
-import type { Side } from "./types.ts";
+import { messageType, type Side } from "./types.ts";
 
 export interface ServicePrint {
   readonly desc: DescService;
@@ -30,6 +30,14 @@ export interface MethodPrint {
   readonly input: string;
   readonly output: string;
 }
+
+/** What the caller of the runtime calls each kind. */
+const callerMethods = {
+  unary: "unary",
+  server_streaming: "serverStreaming",
+  client_streaming: "clientStreaming",
+  bidi_streaming: "bidiStreaming",
+} as const;
 
 export function printService(f: GeneratedFile, service: ServicePrint): void {
   printInterface(f, service);
@@ -58,16 +66,14 @@ function printInterface(f: GeneratedFile, { desc, names, methods }: ServicePrint
 // prettier-ignore
 function printHandler(f: GeneratedFile, { desc, names, methods }: ServicePrint): void {
   const CallContext = f.import("CallContext", runtimePath, true);
-  const Promise = globalSymbol(f, desc.file, "Promise");
   f.print(f.jsDoc(desc));
   if (methods.length === 0) return f.print(f.export("interface", names.handler), " {}");
   f.print(f.export("interface", names.handler), " {");
   for (const [index, method] of methods.entries()) {
-    const result = method.response.type("given");
-    const args = argumentList(method.request.arguments, "received", ["context: ", CallContext]);
+    const args = argumentList(handlerArguments(f, method), "received", ["context: ", CallContext]);
     if (index > 0) f.print();
     f.print(f.jsDoc(method.desc, "  "));
-    f.print("  ", inInterface(method.localName), args, ": ", result, " | ", Promise, "<", result, ">;");
+    f.print("  ", inInterface(method.localName), args, ": ", handlerResult(f, method), ";");
   }
   f.print("}");
 }
@@ -96,7 +102,8 @@ function printClient(f: GeneratedFile, { desc, names, methods }: ServicePrint): 
   for (const method of methods) {
     f.print();
     f.print("  ", method.localName, callSignature(f, method), " {");
-    f.print("    return this.#caller.unary(", method.constant, ", ", method.request.init, ", options);");
+    const request = streamsRequests(method.desc) ? "messages" : method.request.init;
+    f.print("    return this.#caller.", callerMethods[method.desc.methodKind], "(", method.constant, ", ", request, ", options);");
     f.print("  }");
   }
   f.print();
@@ -152,11 +159,39 @@ function printFunctions(f: GeneratedFile, { desc, names }: ServicePrint): void {
 }
 
 /** `(key: string, options?: CallOptions): Promise<Uint8Array>`. */
-function callSignature(f: GeneratedFile, { desc, request, response }: MethodPrint): Printable {
-  const Promise = globalSymbol(f, desc.parent.file, "Promise");
+function callSignature(f: GeneratedFile, method: MethodPrint): Printable {
+  const { desc, response } = method;
   const CallOptions = f.import("CallOptions", runtimePath, true);
-  const args = argumentList(request.arguments, "given", ["options?: ", CallOptions]);
-  return [args, ": ", Promise, "<", response.type("received"), ">"];
+  const args = argumentList(callerArguments(f, method), "given", ["options?: ", CallOptions]);
+  const { file } = desc.parent;
+  if (streamsResponses(desc)) {
+    return [args, ": ", globalSymbol(f, file, "AsyncIterable"), "<", f.importShape(desc.output), ">"];
+  }
+  return [args, ": ", globalSymbol(f, file, "Promise"), "<", response.type("received"), ">"];
+}
+
+// The elements of a stream are always messages.
+function callerArguments(f: GeneratedFile, { desc, request }: MethodPrint): readonly Argument[] {
+  if (!streamsRequests(desc)) return request.arguments;
+  const MessageSource = f.import("MessageSource", runtimePath, true);
+  const message = messageType(f, desc.input, "given");
+  return [{ name: "messages", type: () => [MessageSource, "<", message, ">"] }];
+}
+
+function handlerArguments(f: GeneratedFile, { desc, request }: MethodPrint): readonly Argument[] {
+  if (!streamsRequests(desc)) return request.arguments;
+  const AsyncIterable = globalSymbol(f, desc.parent.file, "AsyncIterable");
+  const message = f.importShape(desc.input);
+  return [{ name: "messages", type: () => [AsyncIterable, "<", message, ">"] }];
+}
+
+function handlerResult(f: GeneratedFile, { desc, response }: MethodPrint): Printable {
+  if (streamsResponses(desc)) {
+    const MessageSource = f.import("MessageSource", runtimePath, true);
+    return [MessageSource, "<", messageType(f, desc.output, "given"), ">"];
+  }
+  const result = response.type("given");
+  return [result, " | ", globalSymbol(f, desc.parent.file, "Promise"), "<", result, ">"];
 }
 
 /** On one line, or from the fourth argument on, one line each. */

@@ -2,7 +2,9 @@
 
 import type { PlugError } from "../error/plug-error.ts";
 import type { CallTerms, Route } from "./outgoing-call.ts";
-import type { PayloadReader, PayloadWriter } from "./payload.ts";
+import type { MessageReceiver } from "../stream/message-receiver.ts";
+import type { MessageSender } from "../stream/message-sender.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 
 /** Told what happens on a connection. */
 export interface ConnectionEvents {
@@ -28,6 +30,18 @@ export interface ConnectionEvents {
     | undefined;
 }
 
+/** A call that streams. */
+export interface OpenedStream<R, M> {
+  /** Sends messages; undefined if the rpc takes one. */
+  readonly sender: MessageSender | undefined;
+  /** Gives messages; undefined if the rpc gives one. */
+  readonly receiver: MessageReceiver<M> | undefined;
+  /** Settles with the end of the call. */
+  readonly response: Promise<R>;
+  /** Ends the call from this side. */
+  abandon(error: PlugError): void;
+}
+
 /** Places calls with the peer. */
 export interface ClientConnection {
   /**
@@ -42,6 +56,21 @@ export interface ClientConnection {
     reader: PayloadReader<R>,
     terms?: CallTerms,
   ): Promise<R>;
+
+  /**
+   * Places a call that streams. With `ClientStreams` among the flags there is no `value`.
+   *
+   * @throws {PlugError} why it cannot be placed.
+   */
+  openStream<T, R, M>(
+    route: Route,
+    streamFlags: number,
+    writer: PayloadWriter<T>,
+    value: T,
+    responseReader: PayloadReader<R>,
+    messageReader: PayloadReader<M>,
+    terms?: CallTerms,
+  ): OpenedStream<R, M>;
 
   /** Calls that have not been settled, or whose id is still taken. */
   readonly inFlightCount: number;

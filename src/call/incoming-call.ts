@@ -3,12 +3,16 @@
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import type { Due } from "./deadlines.ts";
-import type { PayloadWriter } from "./payload.ts";
+import type { MessageReceiver } from "../stream/message-receiver.ts";
+import type { MessageSender } from "../stream/message-sender.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 
 /** Where answers go: the connection that the call came by. */
 export interface Responder {
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void;
   fail(call: IncomingCall, error: unknown): void;
+  /** Takes messages of the caller. */
+  messages<T>(call: IncomingCall, reader: PayloadReader<T>): MessageReceiver<T>;
   /** The handler will answer later: from now on the call can be cancelled. */
   defer(call: IncomingCall): void;
 }
@@ -52,11 +56,27 @@ export class IncomingCall implements Due {
   heapIndex = -1;
   /** Answered, or not wanted any more: what the handler still says is dropped. */
   isAnswered = false;
+  /** Messages out and in, of a call that streams. */
+  sender: MessageSender | undefined;
+  receiver: MessageReceiver<unknown> | undefined;
+  /** The caller has said that it sends no more messages, or it never sends any. */
+  isSourceEnded = true;
+  /** Reads the messages of the caller, once somebody wants them. */
+  messageReader: PayloadReader<unknown> | undefined;
+  /** `ClientStreams` and `ServerStreams`, as they came on the wire. */
+  readonly streamFlags: number;
   readonly #responder: Responder;
   #controller: AbortController | undefined;
   #abortReason: PlugError | undefined;
 
-  constructor(responder: Responder, id: number, methodId: number, deadlineAt: number) {
+  constructor(
+    responder: Responder,
+    id: number,
+    methodId: number,
+    deadlineAt: number,
+    streamFlags = 0,
+  ) {
+    this.streamFlags = streamFlags;
     this.#responder = responder;
     this.id = id;
     this.methodId = methodId;
@@ -85,6 +105,11 @@ export class IncomingCall implements Due {
     this.#responder.fail(this, error);
   }
 
+  /** Makes the messages of the caller readable. They are waiting, or come later. */
+  messages<T>(reader: PayloadReader<T>): MessageReceiver<T> {
+    return this.#responder.messages(this, reader);
+  }
+
   defer(): void {
     this.#responder.defer(this);
   }
@@ -93,6 +118,8 @@ export class IncomingCall implements Due {
   abort(reason: PlugError): void {
     if (this.#abortReason !== undefined) return;
     this.#abortReason = reason;
+    this.receiver?.fail(reason);
+    this.sender?.stop(reason);
     this.#controller?.abort(reason);
   }
 

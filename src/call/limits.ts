@@ -19,17 +19,37 @@ export interface Limits {
    * @defaultValue 16,384. Valid: 1 to 1,048,576.
    */
   readonly maxInFlightCalls: number;
+
+  /**
+   * Bytes of messages that one stream may have on their way to this side, or waiting in it for
+   * their reader. The last message may go beyond it.
+   *
+   * @defaultValue 256 KiB. Valid: 1 KiB to 1 GiB.
+   */
+  readonly streamWindowBytes: number;
+
+  /**
+   * The same for all streams of the connection together. A stream that has nothing on its way may
+   * start a message all the same, so that stuck streams do not stop the others.
+   *
+   * @defaultValue 16 MiB. Valid: 1 KiB to 1 GiB.
+   */
+  readonly connectionWindowBytes: number;
 }
 
 /** The one place where the defaults live. */
 export const defaultLimits: Limits = {
   maxMessageBytes: 64 * 1024 * 1024,
   maxInFlightCalls: 16_384,
+  streamWindowBytes: 256 * 1024,
+  connectionWindowBytes: 16 * 1024 * 1024,
 };
 
 const ranges: Record<keyof Limits, readonly [number, number]> = {
   maxMessageBytes: [1024, 1024 * 1024 * 1024],
   maxInFlightCalls: [1, 1024 * 1024],
+  streamWindowBytes: [1024, 1024 * 1024 * 1024],
+  connectionWindowBytes: [1024, 1024 * 1024 * 1024],
 };
 
 /**

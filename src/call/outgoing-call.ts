@@ -2,7 +2,9 @@
 
 import { PlugError } from "../error/plug-error.ts";
 import type { Due } from "./deadlines.ts";
-import type { PayloadReader, PayloadWriter } from "./payload.ts";
+import type { MessageReceiver } from "../stream/message-receiver.ts";
+import type { MessageSender } from "../stream/message-sender.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 
 /** Where a call goes. */
 export interface Route {
@@ -40,6 +42,11 @@ export class OutgoingCall implements Due {
   /** 0 while the call waits for its turn. */
   id = 0;
   isSettled = false;
+  /** Messages out and in, of a call that streams. */
+  sender: MessageSender | undefined;
+  receiver: MessageReceiver<unknown> | undefined;
+  /** `ClientStreams` and `ServerStreams`, as they go on the wire. */
+  streamFlags = 0;
   deadlineAt = 0;
   heapIndex = -1;
   readonly #owner: CallOwner;
@@ -84,6 +91,8 @@ export class OutgoingCall implements Due {
   resolve(value: unknown): void {
     if (this.isSettled) return;
     this.#settle();
+    this.receiver?.end();
+    this.sender?.stop(new PlugError("cancelled", `${this.name} has been answered`));
     this.#resolve(value);
   }
 
@@ -91,6 +100,8 @@ export class OutgoingCall implements Due {
   reject(error: PlugError): void {
     if (this.isSettled) return;
     this.#settle();
+    this.receiver?.fail(error);
+    this.sender?.stop(error);
     this.#reject(error);
   }
 

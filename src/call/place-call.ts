@@ -9,7 +9,7 @@ import {
   OutgoingCall,
   type Route,
 } from "./outgoing-call.ts";
-import type { PayloadReader, PayloadWriter } from "./payload.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 
 /** Takes calls that are ready to go. */
 export interface CallStarter extends CallOwner {
@@ -54,6 +54,36 @@ export function placeCall<T, R>(
     ),
   );
   return promise as Promise<R>;
+}
+
+/** {@link placeCall} for a call that streams. `make` gives it its halves before it begins. */
+export function placeStream<T, R>(
+  starter: CallStarter,
+  route: Route,
+  writer: PayloadWriter<T>,
+  value: T,
+  reader: PayloadReader<R>,
+  terms: CallTerms | undefined,
+  prepare: (call: OutgoingCall) => void,
+): { readonly call: OutgoingCall; readonly response: Promise<R> } {
+  const refusal = starter.refusal() ?? (terms === undefined ? undefined : checkTerms(route, terms));
+  if (refusal !== undefined) throw refusal;
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  // Whoever iterates hears of a failure by that; not everybody asks the response too.
+  promise.catch(() => {});
+  const call = new OutgoingCall(
+    starter,
+    route,
+    writer as PayloadWriter<unknown>,
+    value,
+    reader,
+    terms,
+    resolve,
+    reject,
+  );
+  prepare(call);
+  starter.begin(call);
+  return { call, response: promise as Promise<R> };
 }
 
 function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError | undefined {

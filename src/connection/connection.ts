@@ -1,16 +1,20 @@
 // Wire 2: any number of calls at once over one transport, both ways. The same code on both sides.
 //
-// Sorts frames to its two halves, and ends. Knows nothing of messages (see call/payload.ts) or
+// Sorts frames to its two halves, and ends. Knows nothing of messages (see stream/payload.ts) or
 // processes. Every call settles: by its answer, by being given up, or by the connection's end,
 // whichever comes first.
 
-import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
+import type {
+  ClientConnection,
+  ConnectionEvents,
+  OpenedStream,
+} from "../call/client-connection.ts";
 import { Deadlines } from "../call/deadlines.ts";
 import type { CallHandler } from "../call/incoming-call.ts";
 import type { Limits } from "../call/limits.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
-import type { PayloadReader, PayloadWriter } from "../call/payload.ts";
-import { type CallStarter, placeCall } from "../call/place-call.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
+import { type CallStarter, placeCall, placeStream } from "../call/place-call.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { FrameFlag, FrameKind, kindName } from "../frame/frame-header.ts";
 import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
@@ -19,6 +23,9 @@ import { maxFramePayloadBytes } from "./bulk-queue.ts";
 import { FrameOutlet } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
+import { CreditPool } from "../stream/credit.ts";
+import type { MessageReceiver } from "../stream/message-receiver.ts";
+import type { StreamAccounts } from "./streams.ts";
 
 export interface ConnectionOptions {
   readonly transport: Transport;
@@ -39,9 +46,18 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   readonly #deadlines = new Deadlines();
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
+  readonly #streams: StreamAccounts;
   #closeReason: PlugError | undefined;
 
   constructor({ transport, limits, peerLimits, handler, events = {} }: ConnectionOptions) {
+    const streams: StreamAccounts = {
+      sendPool: new CreditPool(peerLimits.connectionWindowBytes),
+      receivePool: new CreditPool(limits.connectionWindowBytes),
+      windowBytes: limits.streamWindowBytes,
+      peerWindowBytes: peerLimits.streamWindowBytes,
+      maxMessageBytes: Math.min(limits.maxMessageBytes, peerLimits.maxMessageBytes),
+    };
+    this.#streams = streams;
     this.#transport = transport;
     this.#events = events;
     this.#reader = new FrameReader(maxFramePayloadBytes, this);
@@ -56,6 +72,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       },
       this.#deadlines,
       events,
+      streams,
     );
     this.#incoming = new IncomingCalls(
       this.#outlet,
@@ -66,6 +83,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       },
       this.#deadlines,
       handler,
+      streams,
     );
   }
 
@@ -100,6 +118,38 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     terms?: CallTerms,
   ): Promise<R> {
     return placeCall(this, route, writer, value, reader, terms);
+  }
+
+  openStream<T, R, M>(
+    route: Route,
+    streamFlags: number,
+    writer: PayloadWriter<T>,
+    value: T,
+    responseReader: PayloadReader<R>,
+    messageReader: PayloadReader<M>,
+    terms?: CallTerms,
+  ): OpenedStream<R, M> {
+    const { call, response } = placeStream(
+      this,
+      route,
+      writer,
+      value,
+      responseReader,
+      terms,
+      (prepared) => this.#outgoing.prepareStream(prepared, streamFlags, messageReader),
+    );
+    return {
+      sender: call.sender,
+      receiver: call.receiver as MessageReceiver<M> | undefined,
+      response,
+      abandon: (error) => this.abandon(call, error),
+    };
+  }
+
+  /** What the streams of this connection have outstanding, in bytes, for tests and stats. */
+  get outstandingBytes(): { readonly sent: number; readonly received: number } {
+    const { sendPool, receivePool } = this.#streams;
+    return { sent: sendPool.outstandingBytes, received: receivePool.outstandingBytes };
   }
 
   refusal(): PlugError | undefined {
@@ -157,9 +207,23 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       case FrameKind.Cancel:
         this.#incoming.onCancel(requestId);
         return;
+      case FrameKind.Message:
+        this.#halfOf(flags).onMessage(flags, requestId, buffer, from, to);
+        return;
+      case FrameKind.End:
+        this.#incoming.onEnd(requestId);
+        return;
+      case FrameKind.Credit:
+        this.#halfOf(flags).onCredit(requestId, buffer, from, to);
+        return;
       default:
         throw new PlugError("protocol_error", `${kindName(kind)} frame is not expected here`);
     }
+  }
+
+  // The half whose request ids a frame means.
+  #halfOf(flags: number): IncomingCalls | OutgoingCalls {
+    return (flags & FrameFlag.FromCallee) === 0 ? this.#incoming : this.#outgoing;
   }
 
   writable(): void {

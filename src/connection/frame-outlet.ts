@@ -1,7 +1,7 @@
 // Frames on their way out: encoded straight behind their headers, in one write a turn.
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
-import type { PayloadWriter } from "../call/payload.ts";
+import type { PayloadWriter } from "../stream/payload.ts";
 import { FrameFlag, type FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
 import type { Transport } from "../transport/transport.ts";
 import { BulkQueue, type BulkSend, maxFramePayloadBytes, timeLeftMs } from "./bulk-queue.ts";

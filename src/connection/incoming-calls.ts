@@ -7,14 +7,17 @@ import {
   type Responder,
   responseFailure,
 } from "../call/incoming-call.ts";
-import type { PayloadWriter } from "../call/payload.ts";
-import { PlugError } from "../error/plug-error.ts";
+import { MessageReceiver } from "../stream/message-receiver.ts";
+import { MessageSender } from "../stream/message-sender.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
+import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { encodeError } from "../frame/error-payload.ts";
 import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
 import type { BulkSend } from "./bulk-queue.ts";
 import { outOfPlace, readTotal, readU32, tooLarge } from "./frame-input.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { Reassembly } from "./reassembly.ts";
+import { creditPayload, readCredit, type StreamAccounts, streamOutlet } from "./streams.ts";
 
 export interface IncomingLimits {
   /** Largest request that this side accepts. */
@@ -35,12 +38,17 @@ export class IncomingCalls implements Responder {
   readonly #limits: IncomingLimits;
   readonly #deadlines: Deadlines;
   readonly #handler: CallHandler | undefined;
+  readonly #streams: StreamAccounts;
   // Calls that could not be answered at once, by request id. One that is answered at once costs
   // no entry.
   readonly #running = new Map<number, IncomingCall>();
   readonly #partialRequests = new Map<number, PartialRequest>();
   // Answers that are being sent in pieces, by request id.
   readonly #bulkAnswers = new Map<number, BulkSend>();
+  // Messages of streams that come in pieces, by request id.
+  readonly #partialMessages = new Map<number, Reassembly>();
+  // Calls that are answered though their caller has not said yet that it sends no more messages.
+  readonly #unfinished = new Set<number>();
   // Why nobody waits for answers any more.
   #abortReason: PlugError | undefined;
 
@@ -49,7 +57,9 @@ export class IncomingCalls implements Responder {
     limits: IncomingLimits,
     deadlines: Deadlines,
     handler: CallHandler | undefined,
+    streams: StreamAccounts,
   ) {
+    this.#streams = streams;
     this.#outlet = outlet;
     this.#limits = limits;
     this.#deadlines = deadlines;
@@ -58,7 +68,12 @@ export class IncomingCalls implements Responder {
 
   /** Calls that have not been answered in full. */
   get count(): number {
-    return this.#running.size + this.#partialRequests.size + this.#bulkAnswers.size;
+    return (
+      this.#running.size +
+      this.#partialRequests.size +
+      this.#bulkAnswers.size +
+      this.#unfinished.size
+    );
   }
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
@@ -128,15 +143,27 @@ export class IncomingCalls implements Responder {
       from += 4;
     }
     if (this.count > 0) this.#checkPlace(id);
-    const call = new IncomingCall(this, id, methodId, deadlineAt);
+    const streamFlags = flags & streamBits;
+    const call = new IncomingCall(this, id, methodId, deadlineAt, streamFlags);
+    if (streamFlags !== 0) this.#prepareStream(call);
     if (isSplit) this.#startPartial(call, totalBytes, buffer, from, to);
     else this.#handle(call, buffer, from, to, false);
   }
 
   onRequestPiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const isLast = (flags & FrameFlag.More) === 0;
+    const streamed = this.#partialMessages.get(id);
+    if (streamed !== undefined) {
+      streamed.add(buffer, from, to, isLast);
+      if (!isLast) return;
+      this.#partialMessages.delete(id);
+      const bytes = streamed.take();
+      if (bytes === undefined) return;
+      this.#deliverMessage(this.#running.get(id), bytes, 0, bytes.byteLength, true);
+      return;
+    }
     const request = this.#partialRequests.get(id);
     if (request === undefined) throw outOfPlace("continue", id);
-    const isLast = (flags & FrameFlag.More) === 0;
     request.message.add(buffer, from, to, isLast);
     if (!isLast) return;
     this.#partialRequests.delete(id);
@@ -144,7 +171,106 @@ export class IncomingCalls implements Responder {
     if (bytes !== undefined) this.#handle(request.call, bytes, 0, bytes.byteLength, true);
   }
 
+  messages<T>(call: IncomingCall, reader: PayloadReader<T>): MessageReceiver<T> {
+    const { receivePool, windowBytes } = this.#streams;
+    const receiver = new MessageReceiver<T>(
+      {
+        sendCredit: (byteCount) => {
+          const payload = creditPayload(byteCount);
+          this.#outlet.write(FrameKind.Credit, FrameFlag.FromCallee, call.id, payload);
+        },
+        // The caller hears of it by the answer.
+        cancel() {},
+      },
+      receivePool,
+      windowBytes,
+    );
+    call.receiver = receiver as MessageReceiver<unknown>;
+    call.messageReader = reader;
+    return receiver;
+  }
+
+  onMessage(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#running.get(id);
+    if (this.#partialMessages.has(id)) throw outOfPlace("message", id);
+    if (call === undefined) {
+      if (!this.#unfinished.has(id)) throw outOfPlace("message", id);
+    } else {
+      if (call.isSourceEnded) throw outOfPlace("message", id);
+      call.receiver?.start(id);
+    }
+    if ((flags & FrameFlag.More) === 0) {
+      this.#deliverMessage(call, buffer, from, to, false);
+      return;
+    }
+    const totalBytes = readTotal(buffer, from, to);
+    const { maxRequestBytes } = this.#limits;
+    if (totalBytes > maxRequestBytes) this.#refuseMessage(call, totalBytes);
+    const isDropped = call === undefined || call.isAnswered;
+    const message = new Reassembly(totalBytes, isDropped);
+    this.#partialMessages.set(id, message);
+    message.add(buffer, from + 4, to, false);
+  }
+
+  /** The caller sends no more messages. */
+  onEnd(id: number): void {
+    if (this.#partialMessages.has(id)) throw outOfPlace("end", id);
+    const call = this.#running.get(id);
+    if (call === undefined) {
+      if (!this.#unfinished.delete(id)) throw outOfPlace("end", id);
+      return;
+    }
+    if (call.isSourceEnded) throw outOfPlace("end", id);
+    call.isSourceEnded = true;
+    call.receiver?.end();
+  }
+
+  onCredit(id: number, buffer: Uint8Array, from: number, to: number): void {
+    const byteCount = readCredit(buffer, from, to);
+    // Else the answer has been sent already, and the two have crossed.
+    this.#running.get(id)?.sender?.onCredit(byteCount);
+  }
+
+  #prepareStream(call: IncomingCall): void {
+    call.isSourceEnded = (call.streamFlags & FrameFlag.ClientStreams) === 0;
+    if ((call.streamFlags & FrameFlag.ServerStreams) === 0) return;
+    const { sendPool, peerWindowBytes, maxMessageBytes } = this.#streams;
+    const outlet = streamOutlet(this.#outlet, FrameFlag.FromCallee, maxMessageBytes);
+    call.sender = new MessageSender(outlet, sendPool, peerWindowBytes);
+    call.sender.open(call.id);
+  }
+
+  #deliverMessage(
+    call: IncomingCall | undefined,
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+    owned: boolean,
+  ): void {
+    const { receiver, messageReader } = call ?? {};
+    if (call === undefined || receiver === undefined || messageReader === undefined) return;
+    if (to - from > this.#limits.maxRequestBytes) {
+      this.#refuseMessage(call, to - from);
+      return;
+    }
+    try {
+      receiver.push(messageReader.read(buffer, from, to, owned), to - from);
+    } catch (error) {
+      this.fail(call, error);
+      call.abort(asPlugError(error));
+    }
+  }
+
+  #refuseMessage(call: IncomingCall | undefined, byteCount: number): void {
+    if (call === undefined) return;
+    const error = tooLarge("message", byteCount, this.#limits.maxRequestBytes);
+    this.fail(call, error);
+    call.abort(error);
+  }
+
   onCancel(id: number): void {
+    this.#partialMessages.delete(id);
+    if (this.#unfinished.delete(id)) return;
     const partial = this.#partialRequests.get(id);
     if (partial !== undefined) {
       this.#partialRequests.delete(id);
@@ -153,6 +279,7 @@ export class IncomingCalls implements Responder {
     }
     const call = this.#running.get(id);
     if (call !== undefined) {
+      call.isSourceEnded = true;
       const reason = givenUp();
       this.fail(call, reason);
       call.abort(reason);
@@ -174,6 +301,8 @@ export class IncomingCalls implements Responder {
     this.#running.clear();
     this.#partialRequests.clear();
     this.#bulkAnswers.clear();
+    this.#partialMessages.clear();
+    this.#unfinished.clear();
     for (const call of calls) {
       call.isAnswered = true;
       call.abort(reason);
@@ -200,7 +329,10 @@ export class IncomingCalls implements Responder {
   // limit, or uses an id twice, breaks the protocol.
   #checkPlace(id: number): void {
     const isTaken =
-      this.#running.has(id) || this.#partialRequests.has(id) || this.#bulkAnswers.has(id);
+      this.#running.has(id) ||
+      this.#partialRequests.has(id) ||
+      this.#bulkAnswers.has(id) ||
+      this.#unfinished.has(id);
     if (isTaken) {
       throw new PlugError("protocol_error", `request id ${id} is in use already`);
     }
@@ -228,12 +360,20 @@ export class IncomingCalls implements Responder {
     call.isAnswered = true;
     this.#deadlines.remove(call);
     if (this.#running.size > 0) this.#running.delete(call.id);
+    if (call.streamFlags === 0) return;
+    const over = new PlugError("cancelled", `${call.service}.${call.method} has been answered`);
+    call.sender?.stop(over);
+    call.receiver?.fail(over);
+    this.#partialMessages.get(call.id)?.discard();
+    if (!call.isSourceEnded && this.#abortReason === undefined) this.#unfinished.add(call.id);
   }
 
   #writeError(id: number, error: unknown): void {
     this.#outlet.write(FrameKind.Error, FrameFlag.FromCallee, id, encodeError(error));
   }
 }
+
+const streamBits = FrameFlag.ClientStreams | FrameFlag.ServerStreams;
 
 function givenUp(): PlugError {
   return new PlugError("cancelled", "the caller gave the call up");

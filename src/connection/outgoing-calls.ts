@@ -4,6 +4,9 @@ import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { Deadlines } from "../call/deadlines.ts";
 import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
 import { WaitingCalls } from "../call/place-call.ts";
+import { MessageReceiver } from "../stream/message-receiver.ts";
+import { MessageSender } from "../stream/message-sender.ts";
+import type { PayloadReader } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { decodeError } from "../frame/error-payload.ts";
 import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
@@ -12,6 +15,7 @@ import { CallTable } from "./call-table.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { noPayload, outOfPlace, readTotal, tooLarge } from "./frame-input.ts";
 import { Reassembly } from "./reassembly.ts";
+import { creditPayload, readCredit, type StreamAccounts, streamOutlet } from "./streams.ts";
 
 export interface OutgoingLimits {
   /** Largest request, by the lower limit of the two sides. */
@@ -26,19 +30,25 @@ export class OutgoingCalls implements CallOwner {
   readonly #limits: OutgoingLimits;
   readonly #deadlines: Deadlines;
   readonly #events: ConnectionEvents;
+  readonly #streams: StreamAccounts;
   // Calls whose id is taken: not answered yet, or given up and still to be answered.
   readonly #table = new CallTable();
   readonly #waiting = new WaitingCalls();
   // Requests that are being sent in pieces, and answers that come in pieces.
   readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
   readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
+  // Messages of streams that come in pieces, and what reads them.
+  readonly #partialMessages = new Map<OutgoingCall, Reassembly>();
+  readonly #messageReaders = new Map<OutgoingCall, PayloadReader<unknown>>();
 
   constructor(
     outlet: FrameOutlet,
     limits: OutgoingLimits,
     deadlines: Deadlines,
     events: ConnectionEvents,
+    streams: StreamAccounts,
   ) {
+    this.#streams = streams;
     this.#outlet = outlet;
     this.#limits = limits;
     this.#deadlines = deadlines;
@@ -78,6 +88,7 @@ export class OutgoingCalls implements CallOwner {
       return;
     }
     this.#partialResponses.get(call)?.discard();
+    this.#partialMessages.get(call)?.discard();
     // The id is taken until the peer has said its last word on it.
     this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
   }
@@ -107,9 +118,18 @@ export class OutgoingCalls implements CallOwner {
 
   onResponsePiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
     const call = this.#table.get(id);
+    const isLast = (flags & FrameFlag.More) === 0;
+    const message = this.#partialMessages.get(call);
+    if (message !== undefined) {
+      message.add(buffer, from, to, isLast);
+      if (!isLast) return;
+      this.#partialMessages.delete(call);
+      const bytes = message.take();
+      if (bytes !== undefined) this.#deliverMessage(call, bytes, 0, bytes.byteLength, true);
+      return;
+    }
     const response = this.#partialResponses.get(call);
     if (response === undefined) throw outOfPlace("continue", id);
-    const isLast = (flags & FrameFlag.More) === 0;
     response.add(buffer, from, to, isLast);
     if (!isLast) return;
     this.#partialResponses.delete(call);
@@ -127,6 +147,7 @@ export class OutgoingCalls implements CallOwner {
       this.#outlet.write(FrameKind.Cancel, 0, id, noPayload);
     }
     this.#partialResponses.delete(call);
+    this.#endSource(call);
     if (!call.isSettled) call.reject(decodeError(buffer.subarray(from, to)));
     this.#finish(call);
   }
@@ -135,6 +156,8 @@ export class OutgoingCalls implements CallOwner {
   rejectAll(reason: PlugError): void {
     this.#partialResponses.clear();
     this.#bulkRequests.clear();
+    this.#partialMessages.clear();
+    this.#messageReaders.clear();
     for (const call of [...this.#table.takeAll(), ...this.#waiting.takeAll()]) call.reject(reason);
   }
 
@@ -153,13 +176,14 @@ export class OutgoingCalls implements CallOwner {
       return;
     }
     this.#table.add(call);
+    call.sender?.open(call.id);
     call.value = undefined;
     const { id, deadlineAt } = call;
     const { methodId } = route;
     if (this.#outlet.fits(byteCount, call.hasDeadline)) {
       this.#outlet.writeMessage(
         FrameKind.Request,
-        0,
+        call.streamFlags,
         methodId,
         id,
         deadlineAt,
@@ -169,7 +193,8 @@ export class OutgoingCalls implements CallOwner {
       );
       return;
     }
-    const message = { kind: FrameKind.Request, flags: 0, methodId, requestId: id, deadlineAt };
+    const flags = call.streamFlags;
+    const message = { kind: FrameKind.Request, flags, methodId, requestId: id, deadlineAt };
     const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
       this.#bulkRequests.delete(call),
     );
@@ -181,7 +206,83 @@ export class OutgoingCalls implements CallOwner {
     this.#bulkRequests.delete(call);
   }
 
+  /** Prepares a call that streams, before it begins. */
+  prepareStream(call: OutgoingCall, streamFlags: number, reader: PayloadReader<unknown>): void {
+    call.streamFlags = streamFlags;
+    if ((streamFlags & FrameFlag.ClientStreams) !== 0) {
+      call.sender = new MessageSender(
+        streamOutlet(this.#outlet, 0, this.#streams.maxMessageBytes),
+        this.#streams.sendPool,
+        this.#streams.peerWindowBytes,
+      );
+    }
+    if ((streamFlags & FrameFlag.ServerStreams) !== 0) {
+      this.#messageReaders.set(call, reader);
+      call.receiver = new MessageReceiver(
+        {
+          sendCredit: (byteCount) =>
+            this.#outlet.write(FrameKind.Credit, 0, call.id, creditPayload(byteCount)),
+          cancel: () => this.abandon(call, new PlugError("cancelled", `${call.name} was left`)),
+        },
+        this.#streams.receivePool,
+        this.#streams.windowBytes,
+      );
+    }
+  }
+
+  onMessage(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    const { receiver } = call;
+    if (receiver === undefined || this.#partialMessages.has(call)) throw outOfPlace("message", id);
+    if (!call.isSettled) receiver.start(id);
+    if ((flags & FrameFlag.More) === 0) {
+      this.#deliverMessage(call, buffer, from, to, false);
+      return;
+    }
+    const totalBytes = readTotal(buffer, from, to);
+    const { maxResponseBytes } = this.#limits;
+    if (totalBytes > maxResponseBytes) {
+      this.abandon(call, tooLarge(`message of ${call.name}`, totalBytes, maxResponseBytes));
+    }
+    const message = new Reassembly(totalBytes, call.isSettled);
+    this.#partialMessages.set(call, message);
+    message.add(buffer, from + 4, to, false);
+  }
+
+  onCredit(id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    if (call.sender === undefined) throw outOfPlace("credit", id);
+    if (!call.isSettled) call.sender.onCredit(readCredit(buffer, from, to));
+  }
+
+  #deliverMessage(
+    call: OutgoingCall,
+    buffer: Uint8Array,
+    from: number,
+    to: number,
+    owned: boolean,
+  ): void {
+    if (call.isSettled) return;
+    try {
+      const { maxResponseBytes } = this.#limits;
+      if (to - from > maxResponseBytes) {
+        throw tooLarge(`message of ${call.name}`, to - from, maxResponseBytes);
+      }
+      const reader = this.#messageReaders.get(call) as PayloadReader<unknown>;
+      call.receiver?.push(reader.read(buffer, from, to, owned), to - from);
+    } catch (error) {
+      this.abandon(call, asPlugError(error));
+    }
+  }
+
+  // The callee has said its last word, and expects to hear that no more messages come.
+  #endSource(call: OutgoingCall): void {
+    if (call.sender === undefined || call.isSettled || call.sender.isEnded) return;
+    this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
+  }
+
   #deliver(call: OutgoingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
+    this.#endSource(call);
     if (!call.isSettled) {
       try {
         const { maxResponseBytes } = this.#limits;
@@ -199,6 +300,10 @@ export class OutgoingCalls implements CallOwner {
   // The peer has said its last word on the call.
   #finish(call: OutgoingCall): void {
     this.#deadlines.remove(call);
+    if (call.streamFlags !== 0) {
+      this.#messageReaders.delete(call);
+      this.#partialMessages.delete(call);
+    }
     this.#table.remove(call);
     // More than one may start: one that cannot be encoded does not use the place that came free.
     while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {

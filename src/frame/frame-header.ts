@@ -25,11 +25,27 @@ export const FrameKind = {
   Continue: 4,
   /** From the caller: the answer is not wanted any more. It is answered by the call's end. */
   Cancel: 5,
+  /** One message of a stream. */
+  Message: 6,
+  /** From the caller: it sends no more messages. */
+  End: 7,
+  /** So many bytes of a stream's messages, a u32, have been read. */
+  Credit: 8,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-const lastKind = FrameKind.Cancel;
-const kindNames = ["", "request", "response", "error", "continue", "cancel"];
+const lastKind = FrameKind.Credit;
+const kindNames = [
+  "",
+  "request",
+  "response",
+  "error",
+  "continue",
+  "cancel",
+  "message",
+  "end",
+  "credit",
+];
 
 /** Bits of the flags byte. Values are on the wire. */
 export const FrameFlag = {
@@ -40,11 +56,15 @@ export const FrameFlag = {
   FromCallee: 0x02,
   /** Milliseconds that are left until the deadline, a u32, come before the message. */
   Deadline: 0x04,
+  /** On a request: the caller sends messages, and there is none in the request itself. */
+  ClientStreams: 0x08,
+  /** On a request: the caller takes messages, and there is none in the response. */
+  ServerStreams: 0x10,
   /** A receiver that does not know the kind skips the frame. */
   Ignorable: 0x80,
 } as const;
 
-const knownFlags = FrameFlag.More | FrameFlag.FromCallee | FrameFlag.Deadline | FrameFlag.Ignorable;
+const knownFlags = Object.values(FrameFlag).reduce((all: number, flag) => all | flag, 0);
 
 /** For error texts and traces; a number for a kind that is not known. */
 export function kindName(kind: number): string {

@@ -56,6 +56,14 @@ export interface Handshake {
   readonly hello: Hello | undefined;
 }
 
+// By field number, from 1.
+const limitNames: readonly (keyof Limits)[] = [
+  "maxMessageBytes",
+  "maxInFlightCalls",
+  "streamWindowBytes",
+  "connectionWindowBytes",
+];
+
 const roles: readonly (Role | undefined)[] = [undefined, "host", "plugin"];
 
 export function encodeHandshake(handshake: Handshake): Uint8Array {
@@ -82,10 +90,11 @@ function writeHello(writer: BinaryWriter, hello: Hello): void {
     if (service.firstMethodId > 0) writer.tag(4, WireType.Varint).uint32(service.firstMethodId);
     writer.join();
   }
-  const { maxMessageBytes, maxInFlightCalls } = hello.limits;
   writer.tag(4, WireType.LengthDelimited).fork();
-  if (maxMessageBytes !== undefined) writer.tag(1, WireType.Varint).uint32(maxMessageBytes);
-  if (maxInFlightCalls !== undefined) writer.tag(2, WireType.Varint).uint32(maxInFlightCalls);
+  for (const [i, name] of limitNames.entries()) {
+    const value = hello.limits[name];
+    if (value !== undefined) writer.tag(i + 1, WireType.Varint).uint32(value);
+  }
   writer.join();
   for (const transport of hello.transports) {
     writer.tag(5, WireType.LengthDelimited).fork();
@@ -154,9 +163,9 @@ function readService(bytes: Uint8Array): HelloService {
 function readLimits(bytes: Uint8Array): Partial<Limits> {
   const limits: { -readonly [K in keyof Limits]?: number } = {};
   eachField(bytes, (field, reader) => {
-    if (field === 1) limits.maxMessageBytes = reader.uint32();
-    else if (field === 2) limits.maxInFlightCalls = reader.uint32();
-    else return false;
+    const name = limitNames[field - 1];
+    if (name === undefined) return false;
+    limits[name] = reader.uint32();
     return true;
   });
   return limits;

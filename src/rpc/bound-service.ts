@@ -1,14 +1,27 @@
 // Ties the methods of a service to where their calls go: what a generated client calls through.
 
-import type { MessageInitShape, DescMessage } from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
-import type { CallOptions } from "./call-options.ts";
-import type { ClientConnection } from "../call/client-connection.ts";
+import type { ClientConnection, OpenedStream } from "../call/client-connection.ts";
 import type { Route } from "../call/outgoing-call.ts";
-import type { PayloadReader } from "../call/payload.ts";
+import type { MessageCodec } from "../codec/message-codec.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
-import type { Caller, Method, Service, UnaryMethod } from "./service.ts";
+import type { MessageReceiver } from "../stream/message-receiver.ts";
+import type { MessageSender } from "../stream/message-sender.ts";
+import { emptyWriter, type PayloadReader, type PayloadWriter } from "../stream/payload.ts";
+import { type MessageSource, pump } from "../stream/pump.ts";
+import type { CallOptions } from "./call-options.ts";
+import type {
+  BidiStreamingMethod,
+  Caller,
+  ClientStreamingMethod,
+  Method,
+  ServerStreamingMethod,
+  Service,
+  UnaryMethod,
+} from "./service.ts";
+import { streamFlags } from "./stream-flags.ts";
 
 /** The methods that the peer has, by name: what it calls them on the wire. */
 export type MethodIds = ReadonlyMap<string, number>;
@@ -32,43 +45,171 @@ export function bindService<C extends object, H extends object>(
   methodIds: MethodIds,
   target: CallTarget,
 ): Caller {
-  const bindings = new Map<Method<never>, Binding>(
-    service.methods.map((method) => [
-      method as Method<never>,
-      bind(service.typeName, method, methodIds.get(method.name)),
-    ]),
-  );
+  return new BoundService(service, methodIds, target);
+}
 
+class BoundService implements Caller {
+  readonly #service: string;
+  readonly #target: CallTarget;
+  readonly #bindings: ReadonlyMap<Method<never>, Binding>;
+
+  constructor(service: Service<object, never>, methodIds: MethodIds, target: CallTarget) {
+    const { typeName, methods } = service;
+    this.#service = typeName;
+    this.#target = target;
+    this.#bindings = new Map(
+      methods.map((method) => [method, bind(typeName, method, methodIds.get(method.name))]),
+    );
+  }
+
+  unary<I extends DescMessage, O extends DescMessage, A, R>(
+    method: UnaryMethod<never, I, O, A, R>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): Promise<R> {
+    try {
+      const { route, reader } = this.#binding(method);
+      return this.#target
+        .connection()
+        .call(
+          route,
+          method.input,
+          message(method.input, request),
+          reader as PayloadReader<R>,
+          options,
+        );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  serverStreaming<I extends DescMessage, O extends DescMessage>(
+    method: ServerStreamingMethod<never, I, O>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): AsyncIterable<MessageShape<O>> {
+    return iterableOnce(() => {
+      const value = message(method.input, request);
+      const stream = this.#open(method, method.input, value, emptyReader, options);
+      return stream.receiver as MessageReceiver<MessageShape<O>>;
+    });
+  }
+
+  async clientStreaming<I extends DescMessage, O extends DescMessage, A, R>(
+    method: ClientStreamingMethod<never, I, O, A, R>,
+    messages: MessageSource<MessageInitShape<I>>,
+    options?: CallOptions,
+  ): Promise<R> {
+    const reader = this.#binding(method).reader as PayloadReader<R>;
+    const stream = this.#open(method, emptyWriter, undefined, reader, options);
+    void this.#send(method, stream, messages);
+    return stream.response;
+  }
+
+  bidiStreaming<I extends DescMessage, O extends DescMessage>(
+    method: BidiStreamingMethod<never, I, O>,
+    messages: MessageSource<MessageInitShape<I>>,
+    options?: CallOptions,
+  ): AsyncIterable<MessageShape<O>> {
+    return iterableOnce(() => {
+      const stream = this.#open(method, emptyWriter, undefined, emptyReader, options);
+      void this.#send(method, stream, messages);
+      return stream.receiver as MessageReceiver<MessageShape<O>>;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#target.close();
+  }
+
+  #open<T, R>(
+    method: Method<never>,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    options: CallOptions | undefined,
+  ): OpenedStream<R, unknown> {
+    const { route } = this.#binding(method);
+    const flags = streamFlags[method.kind];
+    return this.#target
+      .connection()
+      .openStream<T, R, unknown>(route, flags, writer, value, reader, method.output, options);
+  }
+
+  async #send<I extends DescMessage>(
+    method: {
+      readonly input: MessageCodec<MessageShape<I>, MessageInitShape<I>>;
+      readonly name: string;
+    },
+    stream: OpenedStream<unknown, unknown>,
+    messages: MessageSource<MessageInitShape<I>>,
+  ): Promise<void> {
+    const sender = stream.sender as MessageSender;
+    try {
+      await pump(messages, sender, (init) =>
+        sender.send(method.input, message(method.input, init)),
+      );
+      sender.end();
+    } catch (error) {
+      stream.abandon(
+        isPlugError(error)
+          ? error
+          : new PlugError(
+              "cancelled",
+              `the messages for ${this.#service}.${method.name} broke off: ${textOf(error)}`,
+              { cause: error },
+            ),
+      );
+    }
+  }
+
+  #binding(method: Method<never>): Binding & { readonly route: Route } {
+    const binding = this.#bindings.get(method);
+    if (binding?.route === undefined) {
+      throw new PlugError(
+        "unimplemented",
+        `the plugin does not have ${this.#service}.${method.name}`,
+      );
+    }
+    return binding as Binding & { readonly route: Route };
+  }
+}
+
+// For responses that have nothing in them.
+const emptyReader: PayloadReader<undefined> = { read: () => undefined };
+
+// So that a call that nobody iterates is never placed, and takes no place.
+function iterableOnce<T>(
+  start: () => AsyncIterableIterator<T, undefined, undefined>,
+): AsyncIterable<T> {
+  let isStarted = false;
   return {
-    unary<I extends DescMessage, O extends DescMessage, A, R>(
-      method: UnaryMethod<never, I, O, A, R>,
-      request: MessageInitShape<I>,
-      options?: CallOptions,
-    ): Promise<R> {
+    [Symbol.asyncIterator]() {
+      if (isStarted) throw new PlugError("failed_precondition", "a stream can be iterated once");
+      isStarted = true;
       try {
-        const binding = bindings.get(method);
-        if (binding?.route === undefined) throw unimplemented(service.typeName, method.name);
-        return target
-          .connection()
-          .call(
-            binding.route,
-            method.input,
-            message(method.input, request),
-            binding.reader as PayloadReader<R>,
-            options,
-          );
+        return start();
       } catch (error) {
-        return Promise.reject(error);
+        return failed<T>(error);
       }
     },
-    close: () => target.close(),
   };
 }
 
+// What goes wrong is said by the first step, as it would be later.
+async function* failed<T>(error: unknown): AsyncGenerator<T, undefined, undefined> {
+  throw error;
+}
+
 function bind(service: string, method: Method<never>, methodId: number | undefined): Binding {
-  const { output, unpack } = method;
+  const { output } = method;
+  const route = methodId === undefined ? undefined : { methodId, service, method: method.name };
+  if (method.kind === "server_streaming" || method.kind === "bidi_streaming") {
+    return { route, reader: emptyReader };
+  }
+  const { unpack } = method;
   return {
-    route: methodId === undefined ? undefined : { methodId, service, method: method.name },
+    route,
     reader: {
       read: (buffer, from, to, owned) => unpack(output.read(buffer, from, to, owned)),
     },
@@ -88,8 +229,4 @@ export function message<T, Init>(
       cause: error,
     });
   }
-}
-
-function unimplemented(service: string, method: string): PlugError {
-  return new PlugError("unimplemented", `the plugin does not have ${service}.${method}`);
 }

@@ -3,10 +3,16 @@
 // A handler that returns a plain value is answered at once, without a promise. Knows nothing of
 // frames, and not which wire a call came by.
 
+import type { DescMessage } from "@bufbuild/protobuf";
+
 import { type CallHandler, type IncomingCall, responseFailure } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
+import type { MessageSender } from "../stream/message-sender.ts";
+import { emptyWriter } from "../stream/payload.ts";
+import { type MessageSource, pump } from "../stream/pump.ts";
 import { message } from "./bound-service.ts";
-import type { Method, Service } from "./service.ts";
+import type { Method, Service, UnaryMethod } from "./service.ts";
+import { streamFlags } from "./stream-flags.ts";
 
 /** A service and what answers its calls. */
 export interface Served {
@@ -79,11 +85,17 @@ export class Dispatcher implements CallHandler {
       call.fail(new PlugError("unimplemented", `there is no method ${call.methodId} here`));
       return;
     }
+    const { kind, input } = entry.method;
     call.service = entry.service;
     call.method = entry.method.name;
+    if (call.streamFlags !== streamFlags[kind]) {
+      call.fail(wrongKind(call, kind));
+      return;
+    }
     let request: unknown;
     try {
-      request = entry.method.input.read(buffer, from, to, owned);
+      const isStream = kind === "client_streaming" || kind === "bidi_streaming";
+      request = isStream ? call.messages(input) : input.read(buffer, from, to, owned);
     } catch (error) {
       call.fail(error);
       return;
@@ -110,7 +122,9 @@ export class Dispatcher implements CallHandler {
       call.fail(error);
       return;
     }
-    if (!isPromised) {
+    if (call.sender !== undefined) {
+      result = stream(entry, call, call.sender, result);
+    } else if (!isPromised) {
       answer(entry, call, result);
       return;
     }
@@ -120,7 +134,8 @@ export class Dispatcher implements CallHandler {
     // once of anything else that has a `then`.
     Promise.resolve(result).then(
       (value) => {
-        answer(entry, call, value);
+        if (call.sender === undefined) answer(entry, call, value);
+        else call.respond(emptyWriter, undefined);
         this.#finished();
       },
       (error) => {
@@ -146,12 +161,54 @@ export class Dispatcher implements CallHandler {
 }
 
 function answer(entry: Entry, call: IncomingCall, result: unknown): void {
-  const { output, pack } = entry.method;
+  const { output, pack } = entry.method as UnaryMethod<
+    object,
+    DescMessage,
+    DescMessage,
+    unknown,
+    unknown
+  >;
   try {
     call.respond(output, message(output, pack(result)));
   } catch (error) {
     call.fail(responseFailure(call, error));
   }
+}
+
+// Resolves when all messages have gone out.
+async function stream(
+  { method: { output } }: Entry,
+  call: IncomingCall,
+  sender: MessageSender,
+  messages: unknown,
+): Promise<void> {
+  if (!isIterable(messages)) {
+    throw responseFailure(call, new TypeError("it is not iterable"));
+  }
+  await pump(messages, sender, (init) => {
+    try {
+      sender.send(output, message(output, init));
+    } catch (error) {
+      throw responseFailure(call, error);
+    }
+  });
+  // A deadline of the call has passed; one that was given up has its answer already.
+  if (sender.stopReason !== undefined) throw sender.stopReason;
+}
+
+function isIterable(value: unknown): value is MessageSource<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value)
+  );
+}
+
+function wrongKind(call: IncomingCall, kind: string): PlugError {
+  return new PlugError(
+    "unimplemented",
+    `${call.service}.${call.method} is ${kind.replace("_", " ")} here, and the caller takes it for something else`,
+  );
 }
 
 function isThenable(value: unknown): boolean {

@@ -4,6 +4,7 @@
 
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
+import type { MessageSource } from "../stream/pump.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
 import type { CallContext, CallOptions } from "./call-options.ts";
 
@@ -29,9 +30,58 @@ export interface UnaryMethod<H, I extends DescMessage, O extends DescMessage, A,
   readonly unpack: (response: MessageShape<O>) => R;
 }
 
+/** One rpc that takes one message and gives a stream of them. */
+export interface ServerStreamingMethod<H, I extends DescMessage, O extends DescMessage> {
+  readonly kind: "server_streaming";
+  readonly name: string;
+  readonly localName: string;
+  readonly input: MessageCodec<MessageShape<I>, MessageInitShape<I>>;
+  readonly output: MessageCodec<MessageShape<O>, MessageInitShape<O>>;
+  /** Calls the handler's method with the request's members as arguments. */
+  readonly handle: (
+    handler: H,
+    request: MessageShape<I>,
+    context: CallContext,
+  ) => MessageSource<MessageInitShape<O>>;
+}
+
+/** One rpc that takes a stream of messages and gives one. `A` and `R` as in {@link UnaryMethod}. */
+export interface ClientStreamingMethod<H, I extends DescMessage, O extends DescMessage, A, R> {
+  readonly kind: "client_streaming";
+  readonly name: string;
+  readonly localName: string;
+  readonly input: MessageCodec<MessageShape<I>, MessageInitShape<I>>;
+  readonly output: MessageCodec<MessageShape<O>, MessageInitShape<O>>;
+  readonly handle: (
+    handler: H,
+    messages: AsyncIterable<MessageShape<I>>,
+    context: CallContext,
+  ) => A | Promise<A>;
+  readonly pack: (result: A) => MessageInitShape<O>;
+  readonly unpack: (response: MessageShape<O>) => R;
+}
+
+/** One rpc that takes a stream of messages and gives a stream of them. */
+export interface BidiStreamingMethod<H, I extends DescMessage, O extends DescMessage> {
+  readonly kind: "bidi_streaming";
+  readonly name: string;
+  readonly localName: string;
+  readonly input: MessageCodec<MessageShape<I>, MessageInitShape<I>>;
+  readonly output: MessageCodec<MessageShape<O>, MessageInitShape<O>>;
+  readonly handle: (
+    handler: H,
+    messages: AsyncIterable<MessageShape<I>>,
+    context: CallContext,
+  ) => MessageSource<MessageInitShape<O>>;
+}
+
 /** Any method of a handler `H`: what tables and the runtime hold. */
 // Each method of a table has message types of its own, and the runtime never looks inside one.
-export type Method<H> = UnaryMethod<H, any, any, any, any>;
+export type Method<H> =
+  | UnaryMethod<H, any, any, any, any>
+  | ServerStreamingMethod<H, any, any>
+  | ClientStreamingMethod<H, any, any, any, any>
+  | BidiStreamingMethod<H, any, any>;
 
 /**
  * A service of a `.proto` file: `C` is the interface for callers, `H` that for handlers.
@@ -59,6 +109,24 @@ export interface Caller {
     request: MessageInitShape<I>,
     options?: CallOptions,
   ): Promise<R>;
+  /** The call is placed when the result is iterated, which can be done once. */
+  serverStreaming<I extends DescMessage, O extends DescMessage>(
+    method: ServerStreamingMethod<never, I, O>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): AsyncIterable<MessageShape<O>>;
+  /** Never throws: what goes wrong is a rejection. */
+  clientStreaming<I extends DescMessage, O extends DescMessage, A, R>(
+    method: ClientStreamingMethod<never, I, O, A, R>,
+    messages: MessageSource<MessageInitShape<I>>,
+    options?: CallOptions,
+  ): Promise<R>;
+  /** The call is placed when the result is iterated, which can be done once. */
+  bidiStreaming<I extends DescMessage, O extends DescMessage>(
+    method: BidiStreamingMethod<never, I, O>,
+    messages: MessageSource<MessageInitShape<I>>,
+    options?: CallOptions,
+  ): AsyncIterable<MessageShape<O>>;
   /** Closes the plugin that the client belongs to. */
   close(): Promise<void>;
 }

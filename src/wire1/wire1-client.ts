@@ -8,7 +8,7 @@ import { asPlugError, PlugError } from "../error/plug-error.ts";
 import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
 import { Deadlines } from "../call/deadlines.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
-import type { PayloadReader, PayloadWriter } from "../call/payload.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { type CallStarter, placeCall, WaitingCalls } from "../call/place-call.ts";
 import {
   idText,
@@ -65,6 +65,13 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     terms?: CallTerms,
   ): Promise<R> {
     return placeCall(this, route, writer, value, reader, terms);
+  }
+
+  openStream(route: Route): never {
+    throw new PlugError(
+      "unimplemented",
+      `${route.service}.${route.method} streams, which plugins built with the Go original cannot`,
+    );
   }
 
   refusal(): PlugError | undefined {

@@ -7,7 +7,7 @@ import {
   type Responder,
   responseFailure,
 } from "../call/incoming-call.ts";
-import type { PayloadWriter } from "../call/payload.ts";
+import type { PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { errorText } from "../frame/error-payload.ts";
 import {
@@ -129,6 +129,13 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
   }
 
   defer(): void {}
+
+  messages(call: IncomingCall): never {
+    throw new PlugError(
+      "unimplemented",
+      `${call.service}.${call.method} streams, which wire 1 cannot`,
+    );
+  }
 
   // At once and alone: the Go original takes one read for one frame.
   #write(id: number, byteCount: number, write: (buffer: Uint8Array, at: number) => number): void {

@@ -2,7 +2,7 @@
 
 import type { IncomingCall, CallHandler } from "../../src/call/incoming-call.ts";
 import type { Route } from "../../src/call/outgoing-call.ts";
-import type { PayloadReader, PayloadWriter } from "../../src/call/payload.ts";
+import type { PayloadReader, PayloadWriter } from "../../src/stream/payload.ts";
 
 export const bytesWriter: PayloadWriter<Uint8Array> = {
   size: (bytes) => bytes.byteLength,

@@ -2,7 +2,7 @@
 
 import { PlugError } from "bun-plug";
 import { IncomingCall } from "../../src/call/incoming-call.ts";
-import type { PayloadWriter } from "../../src/call/payload.ts";
+import type { PayloadWriter } from "../../src/stream/payload.ts";
 import type { MessageCodec } from "../../src/codec/message-codec.ts";
 import type { Caller, Service, UnaryMethod } from "../../src/rpc/service.ts";
 

@@ -8,6 +8,12 @@ export interface PayloadWriter<T> {
   write(value: T, buffer: Uint8Array, at: number): number;
 }
 
+/** Writes nothing: for frames that have no message. */
+export const emptyWriter: PayloadWriter<unknown> = {
+  size: () => 0,
+  write: (_value, _buffer, at) => at,
+};
+
 /** Reads a value from a frame. */
 export interface PayloadReader<R> {
   /**

@@ -1,0 +1,59 @@
+// Flow control by credit, in bytes: what one side may send before the other has read it.
+//
+// A message may start while its stream has credit left, and it is charged in full, however long it
+// is: so a message that has started never waits for credit, and a stream whose reader reads on
+// never stands still. The connection has credit of its own for all its streams together; a stream
+// that has nothing outstanding may start a message without it, so that stuck streams cannot stop
+// the others.
+
+/** What a message costs beside its bytes, so that empty ones are not free: its header. */
+export const messageCostBytes = 12;
+
+/** Windows, in bytes. Each side tells the other its own in the handshake. */
+export interface Windows {
+  readonly streamBytes: number;
+  readonly connectionBytes: number;
+}
+
+/** What the streams of one connection have outstanding together, in one direction. */
+export class CreditPool {
+  readonly #windowBytes: number;
+  #outstandingBytes = 0;
+  // Streams that wait for credit of the connection, first come first served.
+  readonly #waiting = new Set<() => void>();
+
+  constructor(windowBytes: number) {
+    this.#windowBytes = windowBytes;
+  }
+
+  get outstandingBytes(): number {
+    return this.#outstandingBytes;
+  }
+
+  get isExhausted(): boolean {
+    return this.#outstandingBytes >= this.#windowBytes;
+  }
+
+  charge(byteCount: number): void {
+    this.#outstandingBytes += byteCount;
+  }
+
+  /** Gives credit back, and wakes those that wait for it, while there is some. */
+  release(byteCount: number): void {
+    this.#outstandingBytes -= byteCount;
+    for (const wake of this.#waiting) {
+      if (this.isExhausted) break;
+      this.#waiting.delete(wake);
+      wake();
+    }
+  }
+
+  /** Calls `wake` once, when there is credit again. */
+  wait(wake: () => void): void {
+    this.#waiting.add(wake);
+  }
+
+  stopWaiting(wake: () => void): void {
+    this.#waiting.delete(wake);
+  }
+}
