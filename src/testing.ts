@@ -19,7 +19,14 @@ import type { Transport } from "./transport/transport.ts";
 
 /** Options of every test: those of a load and those of a run that make sense without a process. */
 export interface TestOptions {
-  readonly load?: Pick<LoadOptions, "maxMessageBytes" | "maxInFlightCalls" | "drainTimeoutMs">;
+  readonly load?: Pick<
+    LoadOptions,
+    | "maxMessageBytes"
+    | "maxInFlightCalls"
+    | "streamWindowBytes"
+    | "connectionWindowBytes"
+    | "drainTimeoutMs"
+  >;
   readonly run?: RunOptions;
 }
 

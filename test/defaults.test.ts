@@ -24,7 +24,21 @@ describe("of a load,", () => {
   });
 
   test("maxMessageBytes defaults to 64 MiB, and maxInFlightCalls to 16,384", () => {
-    expect(defaults.limits).toEqual({ maxMessageBytes: 67_108_864, maxInFlightCalls: 16_384 });
+    const { maxMessageBytes, maxInFlightCalls } = defaults.limits;
+
+    expect({ maxMessageBytes, maxInFlightCalls }).toEqual({
+      maxMessageBytes: 67_108_864,
+      maxInFlightCalls: 16_384,
+    });
+  });
+
+  test("streamWindowBytes defaults to 256 KiB, and connectionWindowBytes to 16 MiB", () => {
+    const { streamWindowBytes, connectionWindowBytes } = defaults.limits;
+
+    expect({ streamWindowBytes, connectionWindowBytes }).toEqual({
+      streamWindowBytes: 262_144,
+      connectionWindowBytes: 16_777_216,
+    });
   });
 
   test("args default to none, env to nothing, inheritEnv to false, and the rest to undefined", () => {
@@ -97,7 +111,21 @@ describe("of a run,", () => {
   });
 
   test("maxMessageBytes defaults to 64 MiB, and maxInFlightCalls to 16,384", () => {
-    expect(defaults.limits).toEqual({ maxMessageBytes: 67_108_864, maxInFlightCalls: 16_384 });
+    const { maxMessageBytes, maxInFlightCalls } = defaults.limits;
+
+    expect({ maxMessageBytes, maxInFlightCalls }).toEqual({
+      maxMessageBytes: 67_108_864,
+      maxInFlightCalls: 16_384,
+    });
+  });
+
+  test("streamWindowBytes defaults to 256 KiB, and connectionWindowBytes to 16 MiB", () => {
+    const { streamWindowBytes, connectionWindowBytes } = defaults.limits;
+
+    expect({ streamWindowBytes, connectionWindowBytes }).toEqual({
+      streamWindowBytes: 262_144,
+      connectionWindowBytes: 16_777_216,
+    });
   });
 
   test("maxRunningHandlers is valid from 1 to 1,048,576", () => {

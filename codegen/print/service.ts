@@ -165,7 +165,14 @@ function callSignature(f: GeneratedFile, method: MethodPrint): Printable {
   const args = argumentList(callerArguments(f, method), "given", ["options?: ", CallOptions]);
   const { file } = desc.parent;
   if (streamsResponses(desc)) {
-    return [args, ": ", globalSymbol(f, file, "AsyncIterable"), "<", f.importShape(desc.output), ">"];
+    return [
+      args,
+      ": ",
+      globalSymbol(f, file, "AsyncIterable"),
+      "<",
+      f.importShape(desc.output),
+      ">",
+    ];
   }
   return [args, ": ", globalSymbol(f, file, "Promise"), "<", response.type("received"), ">"];
 }

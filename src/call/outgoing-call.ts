@@ -45,6 +45,8 @@ export class OutgoingCall implements Due {
   /** Messages out and in, of a call that streams. */
   sender: MessageSender | undefined;
   receiver: MessageReceiver<unknown> | undefined;
+  /** Reads the messages that come in. */
+  messageReader: PayloadReader<unknown> | undefined;
   /** `ClientStreams` and `ServerStreams`, as they go on the wire. */
   streamFlags = 0;
   deadlineAt = 0;
@@ -106,6 +108,7 @@ export class OutgoingCall implements Due {
   }
 
   due(): void {
+    this.receiver?.discard();
     this.#owner.abandon(
       this,
       new PlugError(
@@ -117,6 +120,7 @@ export class OutgoingCall implements Due {
 
   /** The abort event of the caller's signal. */
   handleEvent(): void {
+    this.receiver?.discard();
     this.#owner.abandon(this, cancelled(this.name, this.#signal));
   }
 

@@ -68,12 +68,15 @@ export class IncomingCalls implements Responder {
 
   /** Calls that have not been answered in full. */
   get count(): number {
-    return (
+    let count =
       this.#running.size +
       this.#partialRequests.size +
       this.#bulkAnswers.size +
-      this.#unfinished.size
-    );
+      this.#unfinished.size;
+    if (this.#unfinished.size === 0) return count;
+    // A call that is answered early with a long message is in two of them.
+    for (const id of this.#bulkAnswers.keys()) if (this.#unfinished.has(id)) count -= 1;
+    return count;
   }
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
@@ -144,6 +147,9 @@ export class IncomingCalls implements Responder {
     }
     if (this.count > 0) this.#checkPlace(id);
     const streamFlags = flags & streamBits;
+    if ((streamFlags & FrameFlag.ClientStreams) !== 0 && (isSplit || from < to)) {
+      throw new PlugError("protocol_error", `request ${id} has a message, and streams them too`);
+    }
     const call = new IncomingCall(this, id, methodId, deadlineAt, streamFlags);
     if (streamFlags !== 0) this.#prepareStream(call);
     if (isSplit) this.#startPartial(call, totalBytes, buffer, from, to);
@@ -227,8 +233,10 @@ export class IncomingCalls implements Responder {
 
   onCredit(id: number, buffer: Uint8Array, from: number, to: number): void {
     const byteCount = readCredit(buffer, from, to);
-    // Else the answer has been sent already, and the two have crossed.
-    this.#running.get(id)?.sender?.onCredit(byteCount);
+    const call = this.#running.get(id);
+    if (call === undefined) return; // the answer has been sent already, and the two have crossed
+    if (call.sender === undefined) throw outOfPlace("credit", id);
+    call.sender.onCredit(byteCount);
   }
 
   #prepareStream(call: IncomingCall): void {
@@ -256,21 +264,18 @@ export class IncomingCalls implements Responder {
     try {
       receiver.push(messageReader.read(buffer, from, to, owned), to - from);
     } catch (error) {
-      this.fail(call, error);
-      call.abort(asPlugError(error));
+      this.#giveUp(call, asPlugError(error));
     }
   }
 
   #refuseMessage(call: IncomingCall | undefined, byteCount: number): void {
     if (call === undefined) return;
-    const error = tooLarge("message", byteCount, this.#limits.maxRequestBytes);
-    this.fail(call, error);
-    call.abort(error);
+    this.#giveUp(call, tooLarge("message", byteCount, this.#limits.maxRequestBytes));
   }
 
   onCancel(id: number): void {
     this.#partialMessages.delete(id);
-    if (this.#unfinished.delete(id)) return;
+    this.#unfinished.delete(id);
     const partial = this.#partialRequests.get(id);
     if (partial !== undefined) {
       this.#partialRequests.delete(id);
@@ -280,9 +285,7 @@ export class IncomingCalls implements Responder {
     const call = this.#running.get(id);
     if (call !== undefined) {
       call.isSourceEnded = true;
-      const reason = givenUp();
-      this.fail(call, reason);
-      call.abort(reason);
+      this.#giveUp(call, givenUp());
       return;
     }
     const bulk = this.#bulkAnswers.get(id);
@@ -356,12 +359,22 @@ export class IncomingCalls implements Responder {
     }
   }
 
-  #answered(call: IncomingCall): void {
+  // Answers for the handler, and tells it why. The answer comes first: the handler's listeners are
+  // not to be waited for.
+  #giveUp(call: IncomingCall, reason: PlugError): void {
+    this.#answered(call, reason);
+    this.#writeError(call.id, reason);
+    call.abort(reason);
+  }
+
+  // `reason` is why messages neither come nor go any more; else it is that there is an answer.
+  #answered(call: IncomingCall, reason?: PlugError): void {
     call.isAnswered = true;
     this.#deadlines.remove(call);
     if (this.#running.size > 0) this.#running.delete(call.id);
     if (call.streamFlags === 0) return;
-    const over = new PlugError("cancelled", `${call.service}.${call.method} has been answered`);
+    const over =
+      reason ?? new PlugError("cancelled", `${call.service}.${call.method} has been answered`);
     call.sender?.stop(over);
     call.receiver?.fail(over);
     this.#partialMessages.get(call.id)?.discard();

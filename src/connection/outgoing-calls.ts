@@ -37,9 +37,8 @@ export class OutgoingCalls implements CallOwner {
   // Requests that are being sent in pieces, and answers that come in pieces.
   readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
   readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
-  // Messages of streams that come in pieces, and what reads them.
+  // Messages of streams that come in pieces.
   readonly #partialMessages = new Map<OutgoingCall, Reassembly>();
-  readonly #messageReaders = new Map<OutgoingCall, PayloadReader<unknown>>();
 
   constructor(
     outlet: FrameOutlet,
@@ -102,6 +101,9 @@ export class OutgoingCalls implements CallOwner {
     if (this.#bulkRequests.size > 0 && this.#bulkRequests.has(call)) {
       throw outOfPlace("response", id);
     }
+    if (this.#partialMessages.size > 0 && this.#partialMessages.has(call)) {
+      throw outOfPlace("response", id);
+    }
     if ((flags & FrameFlag.More) === 0) {
       this.#deliver(call, buffer, from, to, false);
       return;
@@ -157,7 +159,6 @@ export class OutgoingCalls implements CallOwner {
     this.#partialResponses.clear();
     this.#bulkRequests.clear();
     this.#partialMessages.clear();
-    this.#messageReaders.clear();
     for (const call of [...this.#table.takeAll(), ...this.#waiting.takeAll()]) call.reject(reason);
   }
 
@@ -217,7 +218,7 @@ export class OutgoingCalls implements CallOwner {
       );
     }
     if ((streamFlags & FrameFlag.ServerStreams) !== 0) {
-      this.#messageReaders.set(call, reader);
+      call.messageReader = reader;
       call.receiver = new MessageReceiver(
         {
           sendCredit: (byteCount) =>
@@ -268,7 +269,7 @@ export class OutgoingCalls implements CallOwner {
       if (to - from > maxResponseBytes) {
         throw tooLarge(`message of ${call.name}`, to - from, maxResponseBytes);
       }
-      const reader = this.#messageReaders.get(call) as PayloadReader<unknown>;
+      const reader = call.messageReader as PayloadReader<unknown>;
       call.receiver?.push(reader.read(buffer, from, to, owned), to - from);
     } catch (error) {
       this.abandon(call, asPlugError(error));
@@ -300,10 +301,7 @@ export class OutgoingCalls implements CallOwner {
   // The peer has said its last word on the call.
   #finish(call: OutgoingCall): void {
     this.#deadlines.remove(call);
-    if (call.streamFlags !== 0) {
-      this.#messageReaders.delete(call);
-      this.#partialMessages.delete(call);
-    }
+    if (call.streamFlags !== 0) this.#partialMessages.delete(call);
     this.#table.remove(call);
     // More than one may start: one that cannot be encoded does not use the place that came free.
     while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {

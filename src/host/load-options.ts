@@ -76,6 +76,21 @@ export interface LoadOptions {
   readonly maxInFlightCalls?: number | undefined;
 
   /**
+   * Bytes of messages that one stream may have on their way to this side, or waiting in it for
+   * their reader.
+   *
+   * @defaultValue 256 KiB, see `Limits`. Valid: 1 KiB to 1 GiB.
+   */
+  readonly streamWindowBytes?: number | undefined;
+
+  /**
+   * The same for all streams together.
+   *
+   * @defaultValue 16 MiB, see `Limits`. Valid: 1 KiB to 1 GiB.
+   */
+  readonly connectionWindowBytes?: number | undefined;
+
+  /**
    * How the bytes travel. The best that both sides have is chosen; naming one here forces it, and
    * if it cannot be had the load rejects with `handshake_mismatch`. Plugins of the Go original
    * always use `"stdio"`.

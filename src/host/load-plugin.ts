@@ -104,6 +104,7 @@ async function load(
     version,
     versions: [version],
     methods: methods.map(({ name }) => name),
+    streaming: methods.filter(({ kind }) => kind !== "unary").map(({ name }) => name),
   }));
   const started = await startPlugin(program, wanted, checked, {
     ...plugin.events,

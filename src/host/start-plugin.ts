@@ -40,6 +40,8 @@ export interface StartedPlugin {
 
 export interface WantedMethods extends WantedService {
   readonly methods: readonly string[];
+  /** Those of them that stream. */
+  readonly streaming: readonly string[];
 }
 
 // After the output of a program has ended: how long to wait for its exit code, for an error text.
@@ -88,6 +90,7 @@ export async function startPlugin(
   function connect(outcome: HostOutcome) {
     if (outcome.wire === 1) {
       if (options.transport === "socket") throw notOffered("socket", "the plugin speaks wire 1");
+      checkNoStreams(wanted);
       closeSocket();
       const connection = new Wire1Client({
         transport: stdio,
@@ -140,6 +143,18 @@ function offeredTransports(forced: CheckedLoadOptions["transport"]): HelloTransp
 
 function notOffered(kind: string, why: string): PlugError {
   return new PlugError("handshake_mismatch", `transport "${kind}" cannot be had: ${why}`);
+}
+
+// Said at once, and not by the first call: such a plugin cannot have the service that is wanted.
+function checkNoStreams(wanted: readonly WantedMethods[]): void {
+  const streaming = wanted.flatMap(({ name, streaming }) =>
+    streaming.map((method) => `${name}.${method}`),
+  );
+  if (streaming.length === 0) return;
+  throw new PlugError(
+    "handshake_mismatch",
+    `the plugin speaks wire 1, as those built with the Go original do, and that has no streams: ${streaming.join(", ")}`,
+  );
 }
 
 function wire1MethodIds({ index, methods }: WantedMethods): MethodIds {

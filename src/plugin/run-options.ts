@@ -26,6 +26,21 @@ export interface RunOptions {
 
   /** Calls accepted at once. @defaultValue 16,384, see `Limits` */
   readonly maxInFlightCalls?: number | undefined;
+
+  /**
+   * Bytes of messages that one stream may have on their way to this side, or waiting in it for
+   * their reader.
+   *
+   * @defaultValue 256 KiB, see `Limits`. Valid: 1 KiB to 1 GiB.
+   */
+  readonly streamWindowBytes?: number | undefined;
+
+  /**
+   * The same for all streams together.
+   *
+   * @defaultValue 16 MiB, see `Limits`. Valid: 1 KiB to 1 GiB.
+   */
+  readonly connectionWindowBytes?: number | undefined;
 }
 
 /** All options, checked. */

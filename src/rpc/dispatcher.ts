@@ -9,7 +9,7 @@ import { type CallHandler, type IncomingCall, responseFailure } from "../call/in
 import { PlugError } from "../error/plug-error.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter } from "../stream/payload.ts";
-import { type MessageSource, pump } from "../stream/pump.ts";
+import { isMessageSource, pump } from "../stream/pump.ts";
 import { message } from "./bound-service.ts";
 import type { Method, Service, UnaryMethod } from "./service.ts";
 import { streamFlags } from "./stream-flags.ts";
@@ -182,7 +182,7 @@ async function stream(
   sender: MessageSender,
   messages: unknown,
 ): Promise<void> {
-  if (!isIterable(messages)) {
+  if (!isMessageSource(messages)) {
     throw responseFailure(call, new TypeError("it is not iterable"));
   }
   await pump(messages, sender, (init) => {
@@ -194,14 +194,6 @@ async function stream(
   });
   // A deadline of the call has passed; one that was given up has its answer already.
   if (sender.stopReason !== undefined) throw sender.stopReason;
-}
-
-function isIterable(value: unknown): value is MessageSource<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value)
-  );
 }
 
 function wrongKind(call: IncomingCall, kind: string): PlugError {

@@ -19,6 +19,9 @@ interface Waiting<T> {
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+// Places of taken messages that the list may hold at its front.
+const maxTakenCount = 1024;
+
 /** An async iterator that is filled from the other side. It can be iterated once. */
 export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, undefined> {
   readonly #outlet: ReceiverOutlet;
@@ -62,10 +65,11 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
 
   /** A message has come. */
   push(value: T, byteCount: number): void {
+    // Nobody takes it, and nobody would give back what it was charged.
+    if (this.#isOver) return;
     const cost = byteCount + messageCostBytes;
     this.#outstandingBytes += cost;
     this.#pool.charge(cost);
-    if (this.#isCancelled) return;
     const waiting = this.#waiting.shift();
     if (waiting === undefined) {
       this.#messages.push({ value, cost });
@@ -77,7 +81,7 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
 
   /** No more messages come. */
   end(): void {
-    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#isOver) return;
     this.#isEnded = true;
     this.#release();
     for (const { resolve } of this.#waiting.splice(0)) resolve(done);
@@ -85,7 +89,7 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
 
   /** No more messages come, and this is why. What has come before can still be taken. */
   fail(error: PlugError): void {
-    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#isOver) return;
     this.#error = error;
     this.#release();
     const [first, ...others] = this.#waiting.splice(0);
@@ -99,8 +103,9 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
       const { value, cost } = this.#messages[this.#head] as { value: T; cost: number };
       this.#messages[this.#head] = undefined as never; // not kept alive by its place
       this.#head += 1;
-      if (this.#head === this.#messages.length) {
-        this.#messages = [];
+      // Also while there are more: a reader that is always a little behind never empties the list.
+      if (this.#head === this.#messages.length || this.#head === maxTakenCount) {
+        this.#messages = this.#messages.slice(this.#head);
         this.#head = 0;
       }
       this.#take(cost);
@@ -129,12 +134,17 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
   cancel(): void {
     if (this.#isCancelled) return;
     this.#isCancelled = true;
-    this.#messages = [];
-    this.#head = 0;
+    this.discard();
     for (const { resolve } of this.#waiting.splice(0)) resolve(done);
-    if (!this.#isEnded && this.#error === undefined) this.#outlet.cancel();
+    if (!this.#isOver) this.#outlet.cancel();
     this.#isEnded = true;
     this.#release();
+  }
+
+  /** Drops the messages that wait to be taken. */
+  discard(): void {
+    this.#messages = [];
+    this.#head = 0;
   }
 
   [Symbol.asyncIterator](): this {
@@ -146,8 +156,13 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
     return Promise.resolve();
   }
 
+  // No more messages come, or none are wanted.
+  get #isOver(): boolean {
+    return this.#isEnded || this.#error !== undefined;
+  }
+
   #take(cost: number): void {
-    if (this.#isEnded || this.#error !== undefined) return;
+    if (this.#isOver) return;
     this.#takenBytes += cost;
     if (this.#takenBytes * 2 >= this.#windowBytes) this.#giveBack();
   }

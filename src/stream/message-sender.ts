@@ -103,6 +103,7 @@ export class MessageSender {
    * @throws {PlugError} `protocol_error`: that is more than was sent.
    */
   onCredit(byteCount: number): void {
+    if (this.#stopReason !== undefined) return; // all is given back, and the two have crossed
     if (byteCount > this.#outstandingBytes) {
       throw new PlugError(
         "protocol_error",

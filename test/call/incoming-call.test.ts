@@ -4,7 +4,8 @@ import { PlugError } from "bun-plug";
 import { IncomingCall } from "../../src/call/incoming-call.ts";
 
 function newCall(deadlineAt = 0): IncomingCall {
-  const call = new IncomingCall({ respond() {}, fail() {}, defer() {} }, 7, 2, deadlineAt);
+  const responder = { respond() {}, fail() {}, defer() {}, messages: () => undefined as never };
+  const call = new IncomingCall(responder, 7, 2, deadlineAt);
   call.service = "test.Echo";
   call.method = "Echo";
   return call;

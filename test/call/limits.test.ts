@@ -48,9 +48,32 @@ describe("checkedLimits", () => {
     },
   );
 
-  test("leaves the defaults as they are", () => {
-    checkedLimits({ maxMessageBytes: 2048, maxInFlightCalls: 1 });
+  test.each(["streamWindowBytes", "connectionWindowBytes"] as const)(
+    "takes %s from 1 KiB to 1 GiB, and refuses others, naming the range and the value",
+    (name) => {
+      const taken = [1024, 2 ** 30].map((value) => checkedLimits({ [name]: value })[name]);
+      const refused = [1023, 2 ** 30 + 1, 0, -1, 2048.5, NaN].map(
+        (value) => thrown(() => checkedLimits({ [name]: value })).message,
+      );
 
-    expect(defaultLimits).toEqual({ maxMessageBytes: 67_108_864, maxInFlightCalls: 16_384 });
+      expect(taken).toEqual([1024, 2 ** 30]);
+      expect(refused).toEqual(
+        [1023, 2 ** 30 + 1, 0, -1, 2048.5, NaN].map(
+          (value) =>
+            `[invalid_argument] ${name} must be a whole number from 1024 to 1073741824, got ${value}`,
+        ),
+      );
+    },
+  );
+
+  test("leaves the defaults as they are", () => {
+    checkedLimits({ maxMessageBytes: 2048, maxInFlightCalls: 1, streamWindowBytes: 1024 });
+
+    expect(defaultLimits).toEqual({
+      maxMessageBytes: 67_108_864,
+      maxInFlightCalls: 16_384,
+      streamWindowBytes: 262_144,
+      connectionWindowBytes: 16_777_216,
+    });
   });
 });

@@ -120,14 +120,23 @@ async function generateInto(out: string, opt: readonly string[]): Promise<void> 
   expect(ended).toMatchObject({ code: 0, stderr: "" });
 }
 
-test("an error of the generator is what buf prints, with file, line and rpc", async () => {
+test("an error of the generator is what buf prints, with file, line and service", async () => {
   const path = join(directory, "proto/kv.proto");
   const proto = await Bun.file(path).text();
-  await Bun.write(path, proto.replace("returns (GetResponse)", "returns (stream GetResponse)"));
+  const rpcs = Array.from(
+    { length: 250 },
+    (_, i) => `rpc R${i}(GetRequest) returns (GetResponse);`,
+  );
+  await Bun.write(
+    path,
+    proto.replace("  rpc Get(", () => `  ${rpcs.join(" ")}\n  rpc Get(`),
+  );
 
   const { code, stderr } = await generate();
 
   await Bun.write(path, proto);
-  expect(stderr).toContain("kv.proto:19: rpc example.KV.Get: streaming rpcs are not supported yet");
+  expect(stderr).toContain(
+    "kv.proto:15: service example.KV: has 251 rpcs, and at most 250 are possible",
+  );
   expect(code).not.toBe(0);
 });

@@ -18,8 +18,8 @@ function protoWith(...rpcs: string[]): string {
   ].join("\n");
 }
 
-test("streaming rpcs are an error that names file, line and rpc, each of them", async () => {
-  const { error, files } = await generate({
+test("rpcs of all four kinds are generated", async () => {
+  const { error, warnings, files } = await generate({
     "kv.proto": protoWith(
       "rpc Watch(Text) returns (stream Text);",
       "rpc Get(Text) returns (Text);",
@@ -28,20 +28,18 @@ test("streaming rpcs are an error that names file, line and rpc, each of them", 
     ),
   });
 
-  expect(error.split("\n")).toEqual([
-    "kv.proto:5: rpc example.KV.Watch: streaming rpcs are not supported yet",
-    "kv.proto:7: rpc example.KV.Fill: streaming rpcs are not supported yet",
-    "kv.proto:8: rpc example.KV.Chat: streaming rpcs are not supported yet",
-  ]);
-  expect(files).toEqual({});
+  expect([error, warnings]).toEqual(["", []]);
+  expect(
+    [...(files["kv_plug.ts"] ?? "").matchAll(/ {2}kind: "(\w+)"/g)].map(([, kind]) => kind),
+  ).toEqual(["server_streaming", "unary", "client_streaming", "bidi_streaming"]);
 });
 
-test("250 rpcs are possible, the 251st is an error that names file, line and service", async () => {
-  const rpcs = Array.from({ length: 251 }, (_, index) => `rpc R${index}(Text) returns (Text);`);
+const rpcsTooMany = Array.from({ length: 251 }, (_, i) => `rpc R${i}(Text) returns (Text);`);
 
+test("250 rpcs are possible, the 251st is an error that names file, line and service", async () => {
   const [most, tooMany] = await Promise.all([
-    generate({ "kv.proto": protoWith(...rpcs.slice(0, 250)) }),
-    generate({ "kv.proto": protoWith(...rpcs) }),
+    generate({ "kv.proto": protoWith(...rpcsTooMany.slice(0, 250)) }),
+    generate({ "kv.proto": protoWith(...rpcsTooMany) }),
   ]);
 
   expect(most.error).toBe("");
@@ -65,13 +63,11 @@ test("255 services are possible, the 256th is an error that names it", async () 
 });
 
 test("without positions from the compiler the file is named without a line", async () => {
-  const request = await requestOf({
-    "kv.proto": protoWith("rpc Watch(Text) returns (stream Text);"),
-  });
+  const request = await requestOf({ "kv.proto": protoWith(...rpcsTooMany) });
   for (const file of request.protoFile) delete file.sourceCodeInfo;
 
   expect(generateFrom(request).error).toBe(
-    "kv.proto: rpc example.KV.Watch: streaming rpcs are not supported yet",
+    "kv.proto: service example.KV: has 251 rpcs, and at most 250 are possible",
   );
 });
 

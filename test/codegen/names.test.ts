@@ -114,6 +114,9 @@ test("rpcs named like what every object has, or like reserved words, can be call
 test("a client is not awaitable", async () => {
   const client: object = new names.Reserved.client({
     unary: () => Promise.reject(new Error("called")),
+    serverStreaming: () => [] as never,
+    clientStreaming: () => Promise.reject(new Error("called")),
+    bidiStreaming: () => [] as never,
     close: async () => {},
   });
 

@@ -153,13 +153,13 @@ test("errors are in the response, with the features that protoc asks for first",
   const message = await requestOf({
     "kv.proto": `syntax = "proto3";
       message Text { optional string text = 1; }
-      service KV { rpc Watch(Text) returns (stream Text); }`,
+      service KV { ${Array.from({ length: 251 }, (_, i) => `rpc R${i}(Text) returns (Text);`).join(" ")} }`,
   });
 
   const ended = await run([bun, bundle], { stdin: toBinary(CodeGeneratorRequestSchema, message) });
 
   const response = fromBinary(CodeGeneratorResponseSchema, ended.stdout);
-  expect(response.error).toStartWith("kv.proto:3: rpc KV.Watch: ");
+  expect(response.error).toStartWith("kv.proto:3: service KV: has 251 rpcs");
   expect(response.supportedFeatures).toBe(3n);
   expect(response.maximumEdition).toBeGreaterThan(0);
   expect(ended.code).toBe(0);

@@ -139,7 +139,7 @@ describe("FrameReader.push", () => {
   const faults: readonly [string, Uint8Array, string][] = [
     ["an unknown kind, named", frame({ kind: 200 }), "frame kind 200 is unknown"],
     ["kind 0", frame({ kind: 0 }), "is unknown"],
-    ["unknown flags, named", frame({ flags: 0x28 }), "request frame has unknown flags 0x28"],
+    ["unknown flags, named", frame({ flags: 0x68 }), "request frame has unknown flags 0x60"],
     [
       "a payload of one byte more than the limit, with both numbers",
       frame({ kind: FrameKind.Response, payloadBytes: 1025 }),

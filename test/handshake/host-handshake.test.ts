@@ -86,7 +86,12 @@ describe("offerFrame", () => {
 
 describe("the answer of a plugin of ours", () => {
   test("gives its services, limits, transport and runtime", async () => {
-    const limits = { maxMessageBytes: 4096, maxInFlightCalls: 3 };
+    const limits = {
+      maxMessageBytes: 4096,
+      maxInFlightCalls: 3,
+      streamWindowBytes: 2048,
+      connectionWindowBytes: 4096,
+    };
 
     expect(await outcomeOf([wantedKv], answerFrame({ limits }))).toEqual({
       wire: 2,

@@ -2,7 +2,7 @@
 
 import type { CallHandler } from "../../src/call/incoming-call.ts";
 import type { ConnectionEvents } from "../../src/call/client-connection.ts";
-import type { Limits } from "../../src/call/limits.ts";
+import { defaultLimits, type Limits } from "../../src/call/limits.ts";
 import type { CallTerms } from "../../src/call/outgoing-call.ts";
 import { Connection } from "../../src/connection/connection.ts";
 import { memoryTransports } from "../../src/transport/memory-transport.ts";
@@ -18,7 +18,7 @@ export interface TestConnectionOptions {
   readonly events?: ConnectionEvents;
 }
 
-const testLimits: Limits = { maxMessageBytes: 1024 * 1024, maxInFlightCalls: 16_384 };
+const testLimits: Limits = { ...defaultLimits, maxMessageBytes: 1024 * 1024 };
 
 function connect(transport: Transport, options: TestConnectionOptions): Connection {
   const connection = new Connection({

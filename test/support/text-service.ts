@@ -92,6 +92,9 @@ export class RecordedCall {
         defer: () => {
           this.isDeferred = true;
         },
+        messages: () => {
+          throw new Error("no method here streams");
+        },
       },
       1,
       methodId,
