@@ -7,12 +7,14 @@
 import { type DescField, type DescMethod, type DescService, ScalarType } from "@bufbuild/protobuf";
 import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
 
+import { streamsRequests } from "../print/method-table.ts";
 import { isStructField, mapKeyType } from "../print/types.ts";
 import { named } from "./problem.ts";
 
 /** One line for each rpc whose last argument could be taken for options. */
 export function lookAlikes(service: DescService): string[] {
-  return service.methods.flatMap((method) => {
+  const withArguments = service.methods.filter((method) => !streamsRequests(method));
+  return withArguments.flatMap((method) => {
     const last = method.input.members.at(-1);
     const what = last?.kind === "field" ? lookAlike(last) : undefined;
     return last === undefined || what === undefined ? [] : [warning(method, last.name, what)];

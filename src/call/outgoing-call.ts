@@ -94,7 +94,7 @@ export class OutgoingCall implements Due {
     if (this.isSettled) return;
     this.#settle();
     this.receiver?.end();
-    this.sender?.stop(new PlugError("cancelled", `${this.name} has been answered`));
+    this.sender?.close(new PlugError("cancelled", `${this.name} has been answered`));
     this.#resolve(value);
   }
 
@@ -103,7 +103,7 @@ export class OutgoingCall implements Due {
     if (this.isSettled) return;
     this.#settle();
     this.receiver?.fail(error);
-    this.sender?.stop(error);
+    this.sender?.close(error);
     this.#reject(error);
   }
 

@@ -203,7 +203,7 @@ export class IncomingCalls implements Responder {
       if (!this.#unfinished.has(id)) throw outOfPlace("message", id);
     } else {
       if (call.isSourceEnded) throw outOfPlace("message", id);
-      call.receiver?.start(id);
+      call.receiver?.start(id, (flags & FrameFlag.More) !== 0);
     }
     if ((flags & FrameFlag.More) === 0) {
       this.#deliverMessage(call, buffer, from, to, false);
@@ -309,6 +309,7 @@ export class IncomingCalls implements Responder {
     for (const call of calls) {
       call.isAnswered = true;
       call.abort(reason);
+      call.sender?.close(reason);
     }
   }
 
@@ -375,7 +376,7 @@ export class IncomingCalls implements Responder {
     if (call.streamFlags === 0) return;
     const over =
       reason ?? new PlugError("cancelled", `${call.service}.${call.method} has been answered`);
-    call.sender?.stop(over);
+    call.sender?.close(over);
     call.receiver?.fail(over);
     this.#partialMessages.get(call.id)?.discard();
     if (!call.isSourceEnded && this.#abortReason === undefined) this.#unfinished.add(call.id);

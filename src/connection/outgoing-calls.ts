@@ -235,7 +235,7 @@ export class OutgoingCalls implements CallOwner {
     const call = this.#table.get(id);
     const { receiver } = call;
     if (receiver === undefined || this.#partialMessages.has(call)) throw outOfPlace("message", id);
-    if (!call.isSettled) receiver.start(id);
+    if (!call.isSettled) receiver.start(id, (flags & FrameFlag.More) !== 0);
     if ((flags & FrameFlag.More) === 0) {
       this.#deliverMessage(call, buffer, from, to, false);
       return;

@@ -50,15 +50,16 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
   }
 
   /**
-   * A message starts to come.
+   * A message starts to come. With `isSplit` it was sent in pieces, and messages of other streams
+   * that were sent after it may have come before it: then what the connection has says nothing.
    *
    * @throws {PlugError} `protocol_error`: the sender has no credit for it.
    */
-  start(id: number): void {
-    const isOver =
+  start(id: number, isSplit: boolean): void {
+    const hasNone =
       this.#outstandingBytes >= this.#windowBytes ||
-      (this.#outstandingBytes > 0 && this.#pool.isExhausted);
-    if (isOver) {
+      (!isSplit && this.#outstandingBytes > 0 && this.#pool.isExhausted);
+    if (hasNone) {
       throw new PlugError("protocol_error", `a message for request id ${id} came without credit`);
     }
   }

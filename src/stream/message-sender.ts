@@ -56,9 +56,15 @@ export class MessageSender {
     return this.#stopReason;
   }
 
+  /** Nothing may be sent any more. */
+  get isStopped(): boolean {
+    return this.#stopReason !== undefined;
+  }
+
   /** Whether {@link send} may be called. */
   get isReady(): boolean {
     return (
+      this.#stopReason === undefined &&
       this.#id !== 0 &&
       this.#current === undefined &&
       this.#outstandingBytes < this.#windowBytes &&
@@ -66,9 +72,12 @@ export class MessageSender {
     );
   }
 
-  /** Resolves when a message may be sent, or when none may be sent any more. */
+  /**
+   * Resolves when a message may be sent, or when none may be sent any more. Whoever waited looks at
+   * {@link isReady} once more: another stream may have been quicker.
+   */
   async ready(): Promise<void> {
-    while (!this.isReady && this.#stopReason === undefined) await this.#change();
+    while (!this.isReady && !this.isStopped) await this.#change();
   }
 
   /** Resolves when everything has gone out, or nothing will. */
@@ -103,7 +112,6 @@ export class MessageSender {
    * @throws {PlugError} `protocol_error`: that is more than was sent.
    */
   onCredit(byteCount: number): void {
-    if (this.#stopReason !== undefined) return; // all is given back, and the two have crossed
     if (byteCount > this.#outstandingBytes) {
       throw new PlugError(
         "protocol_error",
@@ -115,16 +123,24 @@ export class MessageSender {
     this.#wakeUp();
   }
 
-  /** Nothing may be sent any more. The first reason stays. */
+  /**
+   * Nothing may be sent any more. The first reason stays. What is outstanding stays so: the reader
+   * knows nothing of it yet.
+   */
   stop(reason: PlugError): void {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = reason;
     if (this.#current !== undefined) this.#outlet.stopMessage(this.#current);
     this.#current = undefined;
-    this.#pool.release(this.#outstandingBytes);
-    this.#outstandingBytes = 0;
     this.onStop?.();
     this.#wakeUp();
+  }
+
+  /** The call is over, and the reader knows or is about to hear it: {@link stop}, and no accounts. */
+  close(reason: PlugError): void {
+    this.stop(reason);
+    this.#pool.release(this.#outstandingBytes);
+    this.#outstandingBytes = 0;
   }
 
   #change(): Promise<void> {

@@ -34,7 +34,7 @@ export async function pump<T>(
   try {
     for (;;) {
       if (!sender.isReady) await sender.ready();
-      if (sender.stopReason !== undefined) break;
+      if (sender.isStopped) break;
       let result = iterator.next() as
         IteratorResult<T> | PromiseLike<IteratorResult<T>> | undefined;
       if (isPromised(result)) {
@@ -46,11 +46,15 @@ export async function pump<T>(
           next.then(resolve, reject);
         });
       }
-      if (result === undefined || sender.stopReason !== undefined) break;
+      if (result === undefined || sender.isStopped) break;
       if (result.done === true) {
         await sender.flushed();
         return;
       }
+      // Looked at again and again: while the source was at work, and between the moment that the
+      // sender is ready and this one, other streams may have used up what the connection had.
+      while (!sender.isReady && !sender.isStopped) await sender.ready();
+      if (sender.isStopped) break;
       try {
         send(result.value);
       } catch (error) {

@@ -116,3 +116,19 @@ test("TypeScript takes options for what is warned of, and refuses them for the r
 
   expect(take).toBeFunction();
 });
+
+test("an rpc that takes a stream is never warned of, since it has one argument", async () => {
+  const { warnings, error } = await generate({
+    "kv.proto": `syntax = "proto3";
+      message Query { map<string, int32> limits = 1; }
+      service KV {
+        rpc Fill(stream Query) returns (Query);
+        rpc Chat(stream Query) returns (stream Query);
+        rpc Watch(Query) returns (stream Query);
+      }`,
+  });
+
+  expect(error).toBe("");
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toStartWith("kv.proto:6: rpc KV.Watch: warning: ");
+});
