@@ -63,7 +63,7 @@ export interface LoadOptions {
   readonly stopTimeoutMs?: number | undefined;
 
   /**
-   * Takes the lines that the plugin prints; `false` drops them. It must not throw.
+   * Takes the lines that the plugin prints; `false` drops them. What it throws is not caught.
    *
    * @defaultValue they go to the host's stderr, led by the plugin's name
    */
@@ -149,7 +149,7 @@ export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
     startTimeoutMs: checkedSpan("startTimeoutMs", options.startTimeoutMs, 1),
     drainTimeoutMs: checkedSpan("drainTimeoutMs", options.drainTimeoutMs, 0),
     stopTimeoutMs: checkedSpan("stopTimeoutMs", options.stopTimeoutMs, 0),
-    logger: options.logger === false ? () => {} : (options.logger ?? printLine),
+    logger: checkedLogger(options.logger),
     limits: checkedLimits(options),
     transport,
   };
@@ -166,6 +166,21 @@ function checkedSpan(
     "invalid_argument",
     `${name} must be a number from ${least} to 2^31 - 1, got ${value}`,
   );
+}
+
+function checkedLogger(logger: LoadOptions["logger"]): (line: PluginLine) => void {
+  if (logger === false) return () => {};
+  if (logger === undefined) return printLine;
+  return (line) => {
+    try {
+      logger(line);
+    } catch (error) {
+      // Its own affair: nobody catches it, but the lines that follow are read all the same.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
 }
 
 function printLine({ plugin, text }: PluginLine): void {

@@ -236,7 +236,7 @@ async function failure(
   return new PlugError(code, parts.join("; "), {
     origin: error.origin,
     cause: error.cause,
-    ...(end === undefined ? {} : { process: { ...end, stderrTail } }),
+    process: { exitCode: end?.exitCode ?? null, signal: end?.signal ?? null, stderrTail },
   });
 }
 

@@ -97,13 +97,17 @@ async function run(served: readonly Served[], runOptions: RunOptions): Promise<v
 // What nobody catches ends a process. Bun 1.4.5 prints it and goes on, while a top-level await is
 // pending and a pipe is being read, so it is helped; a listener of the plugin's own has precedence.
 function crashOnUncaught(): () => void {
-  const onUncaught = (error: unknown): void => {
-    if (process.listenerCount("uncaughtException") > 1) return;
-    console.error(error);
-    process.exit(1);
-  };
-  process.on("uncaughtException", onUncaught);
-  return () => process.off("uncaughtException", onUncaught);
+  const events = ["uncaughtException", "unhandledRejection"] as const;
+  const stops = events.map((event) => {
+    const onUncaught = (error: unknown): void => {
+      if (process.listenerCount(event) > 1) return;
+      console.error(error);
+      process.exit(1);
+    };
+    process.on(event, onUncaught);
+    return () => process.off(event, onUncaught);
+  });
+  return () => stops.forEach((stop) => stop());
 }
 
 function checkServed(served: readonly Served[]): void {

@@ -4,6 +4,7 @@ import { PlugError } from "bun-plug";
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { byteByByte, joined, randomCuts } from "../support/cuts.ts";
+import { turnsUntil } from "../support/fake-transport.ts";
 import { errorFrame, request, response, split, u32 } from "../support/frames.ts";
 import {
   bytes,
@@ -184,7 +185,7 @@ describe("10,000 calls in flight at once", () => {
     const handler = new KeepingHandler();
     const { host, plugin } = pair({ handler });
     const results = messages.map((message) => call(host, message));
-    while (handler.calls.length < callCount) await Bun.sleep(0);
+    await turnsUntil("all calls have come", () => handler.calls.length === callCount);
     const incomingCount = plugin.incomingCount;
 
     for (const { call, request } of shuffled(handler.calls, seeded(12))) {

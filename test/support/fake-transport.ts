@@ -98,3 +98,11 @@ export class FakeTransport implements Transport {
 export async function settled(): Promise<void> {
   for (let i = 0; i < 10; i++) await Promise.resolve();
 }
+
+/** Gives way until a condition holds; fails after 10,000 turns. Needs no clock. */
+export async function turnsUntil(what: string, condition: () => boolean): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    if (turn === 10_000) throw new Error(`${what}: not so within ${turn} turns`);
+    await Bun.sleep(0);
+  }
+}
