@@ -32,6 +32,15 @@ export class FrameOutlet {
     );
   }
 
+  get isCongested(): boolean {
+    return this.#transport.isCongested;
+  }
+
+  /** Bytes that the kernel has not taken. */
+  get unsentBytes(): number {
+    return this.#transport.unsentBytes;
+  }
+
   /** Whether a message of this size goes out in one frame. */
   fits(byteCount: number, hasDeadline: boolean): boolean {
     return byteCount + (hasDeadline ? 4 : 0) <= maxFramePayloadBytes;

@@ -10,8 +10,8 @@ import {
 import type { PayloadWriter } from "../call/payload.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { encodeError } from "../frame/error-payload.ts";
-import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
-import type { BulkSend } from "./bulk-queue.ts";
+import { FrameFlag, FrameKind, headerBytes } from "../frame/frame-header.ts";
+import { type BulkSend, maxFramePayloadBytes } from "./bulk-queue.ts";
 import { outOfPlace, readTotal, readU32, tooLarge } from "./frame-input.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -63,30 +63,18 @@ export class IncomingCalls implements Responder {
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
     if (call.isAnswered) return;
-    let byteCount: number;
     try {
-      byteCount = writer.size(value);
+      const byteCount = writer.size(value);
       const { maxResponseBytes } = this.#limits;
       if (byteCount > maxResponseBytes) {
         throw tooLarge(`response of ${call.service}.${call.method}`, byteCount, maxResponseBytes);
       }
+      this.#writeResponse(call.id, writer, value, byteCount);
     } catch (error) {
       this.fail(call, responseFailure(call, error));
       return;
     }
     this.#answered(call);
-    const { id } = call;
-    const kind = FrameKind.Response;
-    const flags = FrameFlag.FromCallee;
-    if (this.#outlet.fits(byteCount, false)) {
-      this.#outlet.writeMessage(kind, flags, 0, id, 0, writer, value, byteCount);
-      return;
-    }
-    const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0 };
-    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
-      this.#bulkAnswers.delete(id),
-    );
-    this.#bulkAnswers.set(id, bulk);
   }
 
   fail(call: IncomingCall, error: unknown): void {
@@ -128,6 +116,7 @@ export class IncomingCalls implements Responder {
       from += 4;
     }
     if (this.count > 0) this.#checkPlace(id);
+    if (this.#outlet.isCongested) this.#checkUnread();
     const call = new IncomingCall(this, id, methodId, deadlineAt);
     if (isSplit) this.#startPartial(call, totalBytes, buffer, from, to);
     else this.#handle(call, buffer, from, to, false);
@@ -213,6 +202,18 @@ export class IncomingCalls implements Responder {
     }
   }
 
+  // Answers that went out whole are not counted by call. A caller that keeps to its limit leaves no
+  // more than this of them unread.
+  #checkUnread(): void {
+    const mostBytes = this.#limits.maxInFlightCalls * (headerBytes + maxFramePayloadBytes);
+    const { unsentBytes } = this.#outlet;
+    if (unsentBytes <= mostBytes) return;
+    throw new PlugError(
+      "protocol_error",
+      `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
+    );
+  }
+
   #handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
     const { maxRequestBytes } = this.#limits;
     if (to - from > maxRequestBytes) {
@@ -228,6 +229,20 @@ export class IncomingCalls implements Responder {
     call.isAnswered = true;
     this.#deadlines.remove(call);
     if (this.#running.size > 0) this.#running.delete(call.id);
+  }
+
+  #writeResponse<T>(id: number, writer: PayloadWriter<T>, value: T, byteCount: number): void {
+    const kind = FrameKind.Response;
+    const flags = FrameFlag.FromCallee;
+    if (this.#outlet.fits(byteCount, false)) {
+      this.#outlet.writeMessage(kind, flags, 0, id, 0, writer, value, byteCount);
+      return;
+    }
+    const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0 };
+    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
+      this.#bulkAnswers.delete(id),
+    );
+    this.#bulkAnswers.set(id, bulk);
   }
 
   #writeError(id: number, error: unknown): void {

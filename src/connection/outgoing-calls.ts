@@ -3,6 +3,7 @@
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { Deadlines } from "../call/deadlines.ts";
 import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
+import type { PayloadWriter } from "../call/payload.ts";
 import { WaitingCalls } from "../call/place-call.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { decodeError } from "../frame/error-payload.ts";
@@ -139,37 +140,37 @@ export class OutgoingCalls implements CallOwner {
   }
 
   #send(call: OutgoingCall): void {
-    const { writer, value, route } = call;
-    let byteCount: number;
+    const { writer, value } = call;
     try {
-      byteCount = writer.size(value);
+      const byteCount = writer.size(value);
       const { maxRequestBytes } = this.#limits;
       if (byteCount > maxRequestBytes) {
         throw tooLarge(`request of ${call.name}`, byteCount, maxRequestBytes);
       }
+      this.#table.add(call);
+      call.value = undefined;
+      this.#write(call, writer, value, byteCount);
     } catch (error) {
+      if (call.id !== 0) this.#table.remove(call);
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
+    }
+  }
+
+  #write(
+    call: OutgoingCall,
+    writer: PayloadWriter<unknown>,
+    value: unknown,
+    byteCount: number,
+  ): void {
+    const { id, deadlineAt, hasDeadline } = call;
+    const { methodId } = call.route;
+    const kind = FrameKind.Request;
+    if (this.#outlet.fits(byteCount, hasDeadline)) {
+      this.#outlet.writeMessage(kind, 0, methodId, id, deadlineAt, writer, value, byteCount);
       return;
     }
-    this.#table.add(call);
-    call.value = undefined;
-    const { id, deadlineAt } = call;
-    const { methodId } = route;
-    if (this.#outlet.fits(byteCount, call.hasDeadline)) {
-      this.#outlet.writeMessage(
-        FrameKind.Request,
-        0,
-        methodId,
-        id,
-        deadlineAt,
-        writer,
-        value,
-        byteCount,
-      );
-      return;
-    }
-    const message = { kind: FrameKind.Request, flags: 0, methodId, requestId: id, deadlineAt };
+    const message = { kind, flags: 0, methodId, requestId: id, deadlineAt };
     const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
       this.#bulkRequests.delete(call),
     );

@@ -10,7 +10,7 @@ export interface CallOptions {
    * Milliseconds from now after which the call rejects with `deadline_exceeded`; the plugin is
    * told. The time that a call waits for its turn counts.
    *
-   * @defaultValue no deadline. Valid: more than 0, at most 2^31 - 1.
+   * @defaultValue no deadline. Valid: 0 to 2^31 - 1.
    */
   readonly timeoutMs?: number | undefined;
 }

@@ -98,6 +98,10 @@ class SocketTransport implements Transport {
     return this.#out.view;
   }
 
+  get unsentBytes(): number {
+    return this.#out.byteCount;
+  }
+
   get isCongested(): boolean {
     return this.#isBlocked && this.#out.byteCount > highWaterBytes;
   }

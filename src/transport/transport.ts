@@ -29,6 +29,9 @@ export interface Transport {
    */
   readonly isCongested: boolean;
 
+  /** Bytes that have been committed and not taken by the kernel. */
+  readonly unsentBytes: number;
+
   /** Writes and bytes so far, for `stats()`. */
   readonly sent: { readonly writeCount: number; readonly byteCount: number };
 

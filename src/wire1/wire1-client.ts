@@ -98,11 +98,16 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   #send(call: OutgoingCall): void {
     const transport = this.#transport;
     const id = call.route.methodId;
-    let byteCount: number;
+    const { writer, value } = call;
     try {
-      byteCount = call.writer.size(call.value);
-      const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
+      const byteCount = writer.size(value);
+      const headerBytes = wire1HeaderBytes(byteCount);
+      const frameBytes = headerBytes + byteCount;
       if (frameBytes > maxWire1FrameBytes) throw requestTooLarge(call.name, frameBytes);
+      const start = transport.reserve(frameBytes);
+      const at = writeWire1Header(transport.buffer, start, id, byteCount);
+      transport.commit(writer.write(value, transport.buffer, at));
+      this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
     } catch (error) {
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
@@ -110,11 +115,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     }
     this.#current = call;
     call.id = id;
-    const start = transport.reserve(wire1HeaderBytes(byteCount) + byteCount);
-    const at = writeWire1Header(transport.buffer, start, id, byteCount);
-    transport.commit(call.writer.write(call.value, transport.buffer, at));
     call.value = undefined;
-    this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
     // At once and alone: the Go original takes one read for one frame.
     transport.flush();
   }

@@ -246,3 +246,33 @@ describe("bytes of an answer that was kept", () => {
       : [response(id, message)];
   }
 });
+
+describe("a writer that throws when the size is known already", () => {
+  const broken = {
+    size: () => 3,
+    write(): number {
+      throw new Error("the codec is broken");
+    },
+  };
+
+  test("rejects its call with internal, and the next one goes on", async () => {
+    const { host } = pair({ handler: echo });
+
+    const failed = await rejection(host.call(route, broken, undefined, bytesReader));
+
+    expect(failed.code).toBe("internal");
+    expect(await host.call(route, bytesWriter, bytes(1), bytesReader)).toEqual(bytes(1));
+    expect(host.inFlightCount).toBe(0);
+  });
+
+  test("is internal to the caller too when it writes the answer", async () => {
+    const { host, plugin } = pair({
+      handler: { handle: (call) => call.respond(broken, undefined) },
+    });
+
+    const failed = await rejection(host.call(route, bytesWriter, bytes(1), bytesReader));
+
+    expect(failed.code).toBe("internal");
+    expect(plugin.incomingCount).toBe(0);
+  });
+});

@@ -9,6 +9,7 @@ export class FakeTransport implements Transport {
   /** What each flush wrote. */
   readonly writes: Uint8Array[] = [];
   isCongested = false;
+  unsentBytes = 0;
   closeCount = 0;
   buffer = new Uint8Array(256);
   view = new DataView(this.buffer.buffer);
