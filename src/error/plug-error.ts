@@ -50,7 +50,8 @@ export class PlugError extends Error {
 
   /** Whether trying again makes sense, and on what: a fixed rule per code. */
   get retry(): Retry {
-    return errorCodes[this.code].retry;
+    // A caller without a type checker, or another copy of this package, may have codes of its own.
+    return Object.hasOwn(errorCodes, this.code) ? errorCodes[this.code].retry : "never";
   }
 
   get [brand](): true {

@@ -167,7 +167,7 @@ export class AnswerReader implements Receiver {
       new PlugError(
         "not_a_plugin",
         this.#quoted.byteLength === 0
-          ? "the program closed its output without answering the handshake"
+          ? "the program closed its output without answering the handshake; a plugin has to call run…"
           : `the program closed its output in the middle of the handshake, after ${this.#quoted.byteLength} bytes`,
         { cause },
       ),
@@ -241,7 +241,8 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
     );
   }
   if (hello.error !== undefined) {
-    throw new PlugError("handshake_mismatch", hello.error.rawMessage, { origin: "peer" });
+    const code = hello.error.code === "start_failed" ? "start_failed" : "handshake_mismatch";
+    throw new PlugError(code, hello.error.rawMessage, { origin: "peer" });
   }
   if (!hello.protocols.includes(wire2)) {
     throw new PlugError(

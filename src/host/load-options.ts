@@ -24,6 +24,7 @@ export interface LoadOptions {
   /**
    * Environment variables of the program, on top of a short list that it gets from the host's: HOME,
    * LANG, LC_…, LOGNAME, NO_COLOR, PATH, PLUG_NO_FFI, PLUG_TRACE, SHELL, TERM, TMPDIR, TZ and USER.
+   * BUN_FEATURE_FLAG_NO_ORPHANS is set, so that a Bun program ends with the host.
    */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 

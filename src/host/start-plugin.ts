@@ -184,7 +184,7 @@ async function outcomeWithin(
     reject(
       new PlugError(
         "not_a_plugin",
-        `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}`,
+        `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}; it is no plugin, or it calls run… too late or not at all`,
       ),
     );
   }, startTimeoutMs);
@@ -231,7 +231,9 @@ async function failure(
     );
   }
   if (end !== undefined) parts.push(`it ${endText(end)}`);
-  if (stderrTail.length > 0)
+  // A plugin that refuses has said why, and says the same on stderr.
+  const hasSaidWhy = error.origin === "peer";
+  if (stderrTail.length > 0 && !hasSaidWhy)
     parts.push(`last stderr lines: ${JSON.stringify(stderrTail.join("\n"))}`);
   return new PlugError(code, parts.join("; "), {
     origin: error.origin,

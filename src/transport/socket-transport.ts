@@ -6,7 +6,7 @@
 import { closeSync } from "node:fs";
 
 import { SendBuffer } from "./send-buffer.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import { plainBytes, type Receiver, type Transport } from "./transport.ts";
 
 // The kernel's buffer holds about 200 KiB; beyond as much again, bulk data can wait.
 const highWaterBytes = 256 * 1024;
@@ -71,8 +71,9 @@ class SocketTransport implements Transport {
   readonly handler: BunSocketHandler = {
     open: (socket) => this.#attach(socket),
     data: (_socket, chunk) => {
-      if (this.#receiver === undefined) this.#early.push(chunk.slice());
-      else this.#receiver.receive(chunk, 0, chunk.byteLength);
+      const bytes = plainBytes(chunk);
+      if (this.#receiver === undefined) this.#early.push(bytes.slice());
+      else this.#receiver.receive(bytes, 0, bytes.byteLength);
     },
     drain: () => this.#drain(),
     end: () => this.#ended(undefined),

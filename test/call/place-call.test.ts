@@ -63,7 +63,14 @@ describe("placeCall", () => {
     },
   );
 
-  test.each([0, 0.5, 2 ** 31 - 1])("takes timeoutMs %p", (timeoutMs) => {
+  test("rejects a call with timeoutMs 0 with deadline_exceeded, and does not begin it", async () => {
+    const { begun, promise } = place({ timeoutMs: 0 });
+
+    expect((await rejection(promise)).code).toBe("deadline_exceeded");
+    expect(begun).toEqual([]);
+  });
+
+  test.each([0.5, 2 ** 31 - 1])("takes timeoutMs %p", (timeoutMs) => {
     const { begun } = place({ timeoutMs });
 
     expect(begun[0]?.hasDeadline).toBe(true);
