@@ -219,7 +219,8 @@ export class IncomingCalls implements Responder {
     if (to - from > maxRequestBytes) {
       this.fail(call, tooLarge("request", to - from, maxRequestBytes));
     } else if (this.#handler === undefined) {
-      this.fail(call, new PlugError("unimplemented", `there is no method ${call.methodId} here`));
+      // The peer knows from the handshake that there is nothing to call.
+      throw new PlugError("protocol_error", `request ${call.id} to a side that serves nothing`);
     } else {
       this.#handler.handle(call, buffer, from, to, owned);
     }

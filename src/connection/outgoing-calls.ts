@@ -30,6 +30,7 @@ export class OutgoingCalls implements CallOwner {
   // Calls whose id is taken: not answered yet, or given up and still to be answered.
   readonly #table = new CallTable();
   readonly #waiting = new WaitingCalls();
+  #unsettledCount = 0;
   // Requests that are being sent in pieces, and answers that come in pieces.
   readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
   readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
@@ -46,17 +47,27 @@ export class OutgoingCalls implements CallOwner {
     this.#events = events;
   }
 
-  /** Calls that wait, and calls whose id is taken. */
+  /** Calls that have not been settled. */
   get count(): number {
-    return this.#table.count + this.#waiting.count;
+    return this.#unsettledCount;
+  }
+
+  /** Calls whose id is taken: those in flight, and those given up on which the peer owes a word. */
+  get idCount(): number {
+    return this.#table.count;
+  }
+
+  settled(): void {
+    this.#unsettledCount -= 1;
+    if (this.#unsettledCount === 0) this.#events.onIdle?.();
   }
 
   begin(call: OutgoingCall): void {
-    if (this.count === 0) this.#events.onBusy?.();
+    this.#unsettledCount += 1;
+    if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
     if (this.#table.count < this.#limits.maxInFlightCalls) {
       this.#send(call);
-      this.#checkIdle();
     } else {
       this.#waiting.add(call);
     }
@@ -68,7 +79,6 @@ export class OutgoingCalls implements CallOwner {
     call.reject(error);
     if (call.id === 0) {
       this.#waiting.remove(call);
-      this.#checkIdle();
       return;
     }
     const bulk = this.#bulkRequests.get(call);
@@ -205,10 +215,5 @@ export class OutgoingCalls implements CallOwner {
     while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {
       this.#send(this.#waiting.take() as OutgoingCall);
     }
-    this.#checkIdle();
-  }
-
-  #checkIdle(): void {
-    if (this.count === 0) this.#events.onIdle?.();
   }
 }

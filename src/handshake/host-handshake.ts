@@ -2,6 +2,7 @@
 
 import type { Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
+import { cutText } from "../frame/error-payload.ts";
 import { handshakeMethod, wire1ErrorId, wire1Frame, Wire1Reader } from "../frame/wire1-frame.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import {
@@ -94,6 +95,8 @@ export class AnswerReader implements Receiver {
   readonly #wanted: readonly WantedService[];
   readonly #reader: Wire1Reader;
   readonly #settle: PromiseWithResolvers<HostOutcome> = Promise.withResolvers();
+  /** The program has printed what is no handshake. */
+  isProse = false;
   #isSettled = false;
   // The first bytes, to quote from if they turn out to be prose.
   #quoted = new Uint8Array(0);
@@ -139,6 +142,7 @@ export class AnswerReader implements Receiver {
     }
     // Checked by hand, since a length read out of prose would be waited for.
     if (!this.#canBeAnswer()) {
+      this.isProse = true;
       this.#fail(
         new PlugError(
           "not_a_plugin",
@@ -189,7 +193,7 @@ export class AnswerReader implements Receiver {
 
   #onFrame(id: number, payload: Uint8Array): void {
     if (id === wire1ErrorId) {
-      this.#fail(this.#refusedByGo(new TextDecoder().decode(payload)));
+      this.#fail(this.#refusedByGo(cutText(new TextDecoder().decode(payload))));
       return;
     }
     let answer: Handshake;

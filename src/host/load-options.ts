@@ -64,7 +64,8 @@ export interface LoadOptions {
   readonly stopTimeoutMs?: number | undefined;
 
   /**
-   * Takes the lines that the plugin prints; `false` drops them. What it throws is not caught.
+   * Takes the lines that the plugin prints; `false` drops them. What it throws is
+   * reported on the host's stderr.
    *
    * @defaultValue they go to the host's stderr, led by the plugin's name
    */
@@ -176,10 +177,7 @@ function checkedLogger(logger: LoadOptions["logger"]): (line: PluginLine) => voi
     try {
       logger(line);
     } catch (error) {
-      // Its own affair: nobody catches it, but the lines that follow are read all the same.
-      queueMicrotask(() => {
-        throw error;
-      });
+      console.error(`[${line.plugin}] logger threw: ${textOf(error)}`);
     }
   };
 }

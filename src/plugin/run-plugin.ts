@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
 import type { Decision } from "../handshake/plugin-handshake.ts";
-import { beBunVariable } from "../process/plugin-environment.ts";
+import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
 import { checkHandler, type Served } from "../rpc/dispatcher.ts";
 import type { Service } from "../rpc/service.ts";
 import { descriptorSource } from "../transport/byte-source.ts";
@@ -76,8 +76,9 @@ async function run(served: readonly Served[], runOptions: RunOptions): Promise<v
     );
   }
   isRunning = true;
-  // It made a compiled host run this script; what the plugin starts shall not be told the same.
+  // They were for this process; what it starts shall not be told the same.
   delete process.env[beBunVariable];
+  delete process.env[noOrphansVariable];
   try {
     await serveHost(served, runOptions);
   } catch (error) {

@@ -17,7 +17,8 @@ export interface CallOptions {
 
 /**
  * What a handler gets as its last argument. It is a valid {@link CallOptions}, so that calls made
- * with it end when this one does.
+ * with it end when this one does. Pass the context itself: a spread of it, `{ ...context }`, has
+ * neither its signal nor its deadline.
  */
 export interface CallContext extends CallOptions {
   /** Aborts when the caller gives the call up, its deadline passes, or the connection ends. */

@@ -15,8 +15,6 @@ const highWaterBytes = 256 * 1024;
 interface BunSocket {
   write(data: Uint8Array, byteOffset: number, byteLength: number): number;
   terminate(): void;
-  pause(): void;
-  resume(): void;
   ref(): void;
   unref(): void;
 }

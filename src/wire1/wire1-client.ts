@@ -10,6 +10,7 @@ import { Deadlines } from "../call/deadlines.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
 import type { PayloadReader, PayloadWriter } from "../call/payload.ts";
 import { type CallStarter, placeCall, WaitingCalls } from "../call/place-call.ts";
+import { cutText } from "../frame/error-payload.ts";
 import {
   idText,
   maxWire1FrameBytes,
@@ -36,6 +37,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   readonly #waiting = new WaitingCalls();
   // The call that is on the wire; it may have been given up.
   #current: OutgoingCall | undefined;
+  #unsettledCount = 0;
   #closeReason: PlugError | undefined;
 
   constructor(options: Wire1ClientOptions) {
@@ -49,8 +51,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   get inFlightCount(): number {
-    const isOnTheWire = this.#current?.isSettled === false;
-    return this.#waiting.count + (isOnTheWire ? 1 : 0);
+    return this.#unsettledCount;
   }
 
   get closeReason(): PlugError | undefined {
@@ -72,7 +73,8 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   begin(call: OutgoingCall): void {
-    if (this.inFlightCount === 0) this.#events.onBusy?.();
+    this.#unsettledCount += 1;
+    if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
     this.#waiting.add(call);
     this.#sendNext();
@@ -83,7 +85,11 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     this.#deadlines.remove(call);
     call.reject(error);
     this.#waiting.remove(call);
-    this.#checkIdle();
+  }
+
+  settled(): void {
+    this.#unsettledCount -= 1;
+    if (this.#unsettledCount === 0) this.#events.onIdle?.();
   }
 
   #sendNext(): void {
@@ -92,7 +98,6 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
       if (call === undefined) break;
       this.#send(call);
     }
-    this.#checkIdle();
   }
 
   #send(call: OutgoingCall): void {
@@ -158,7 +163,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   #settle(call: OutgoingCall, id: number, buffer: Uint8Array, from: number, to: number): void {
     if (id === wire1ErrorId) {
       const text = new TextDecoder().decode(buffer.subarray(from, to));
-      call.reject(new PlugError("unknown", text, { origin: "peer" }));
+      call.reject(new PlugError("unknown", cutText(text), { origin: "peer" }));
       return;
     }
     try {
@@ -185,10 +190,6 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     for (const call of calls) call.reject(callReason);
     this.#transport.close();
     this.#events.onClosed?.(reason);
-  }
-
-  #checkIdle(): void {
-    if (this.inFlightCount === 0) this.#events.onIdle?.();
   }
 }
 

@@ -14,6 +14,7 @@ function place(terms: CallTerms | undefined, refusal?: PlugError) {
     refusal: () => refusal,
     begin: (call: OutgoingCall) => void begun.push(call),
     abandon: (call: OutgoingCall, error: PlugError) => call.reject(error),
+    settled() {},
   };
   const promise = placeCall(starter, route, bytesWriter, bytes(1), bytesReader, terms);
   return { promise, begun };

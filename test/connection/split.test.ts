@@ -227,7 +227,7 @@ test("the rest of an answer that nobody waits for any more takes no memory", asy
   Bun.gc(true);
   const takenBytes = heapStats().extraMemorySize - before;
 
-  expect(peer.connection.inFlightCount).toBe(1);
+  expect(peer.connection.idCount).toBe(1);
   expect(takenBytes).toBeLessThan(8 * mib);
 });
 
