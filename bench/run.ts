@@ -35,12 +35,16 @@ const peers = await allPeers();
 const rounds = new Map<Peer, Round[]>(peers.map((peer) => [peer, []]));
 for (let i = 1; i <= roundCount; i++) {
   for (const peer of peers) {
-    process.stderr.write(`\rround ${i} of ${roundCount}: ${peer.name.padEnd(50)}`);
+    progress(`round ${i} of ${roundCount}: ${peer.name.padEnd(50)}`);
     rounds.get(peer)?.push(JSON.parse(await run(peer.command)) as Round);
   }
 }
-process.stderr.write("\r\n");
+progress("\n");
 print();
+
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}`);
+}
 
 async function allPeers(): Promise<Peer[]> {
   const plugin = join(folder, "kv");

@@ -1,7 +1,7 @@
 // Generates all code that is checked in, or says what is not up to date.
 //
-//   bun codegen/gen.ts            writes it
-//   bun codegen/gen.ts --check    exits with 1 and lists the files that differ
+//   bun codegen/gen.ts [OUT...]            writes it: all of it, or these folders
+//   bun codegen/gen.ts --check [OUT...]    exits with 1 and lists the files that differ
 //
 // Both generators run from this repository's own files and with the Bun that runs this script, so
 // neither PATH nor what is installed elsewhere has a say.
@@ -29,18 +29,22 @@ const targets: readonly Target[] = [
 const root = dirname(import.meta.dir);
 const generated = new Bun.Glob("**/*_{pb,plug}.ts");
 
-const [mode, ...rest] = process.argv.slice(2);
-if ((mode !== undefined && mode !== "--check") || rest.length > 0) {
-  console.error("usage: bun codegen/gen.ts [--check]");
+const args = process.argv.slice(2);
+const isCheck = args[0] === "--check";
+const outs = isCheck ? args.slice(1) : args;
+const unknown = outs.filter((out) => !targets.some((target) => target.out === out));
+if (unknown.length > 0) {
+  console.error(`usage: bun codegen/gen.ts [--check] [OUT...]; there is no ${unknown.join(", ")}`);
   process.exit(2);
 }
-if (mode === "--check") {
+const chosen = targets.filter(({ out }) => outs.length === 0 || outs.includes(out));
+if (isCheck) {
   const differing = await check();
   for (const path of differing) console.error(`${path} is not up to date: run bun codegen/gen.ts`);
   process.exit(differing.length === 0 ? 0 : 1);
 }
 // One after the other: the generator imports what the first one writes.
-for (const target of targets) await write(target);
+for (const target of chosen) await write(target);
 
 async function write(target: Target): Promise<void> {
   const fresh = await generate(target);
@@ -52,7 +56,7 @@ async function write(target: Target): Promise<void> {
 
 async function check(): Promise<string[]> {
   const results = await Promise.all(
-    targets.map(async (target) => {
+    chosen.map(async (target) => {
       const fresh = await generate(target);
       const paths = new Set([...fresh.keys(), ...(await filesOf(join(root, target.out)))]);
       const differing: string[] = [];

@@ -21,7 +21,10 @@ try {
 }
 
 async function demo(): Promise<void> {
-  await run("generate", "example/proto/example.proto → example/gen", ["codegen/gen.ts"]);
+  await run("generate", "example/proto/example.proto → example/gen", [
+    "codegen/gen.ts",
+    "example/gen",
+  ]);
   const path = join(folder, "kv");
   await run("compile", "example/kv/plugin.ts → one executable", [
     "build",

@@ -6,4 +6,8 @@ if (typeof Bun === "undefined") {
   throw new Error(`bun-plug needs Bun 1.4 or later; this is Node.js ${versions.node}`);
 }
 
+if (!Bun.semver.satisfies(Bun.version, ">=1.4.0")) {
+  throw new Error(`bun-plug needs Bun 1.4 or later; this is Bun ${Bun.version}`);
+}
+
 export {};

@@ -11,6 +11,7 @@ import { makeClient } from "./host/load-plugin.ts";
 import type { PluginHandle, PluginStats } from "./host/plugin-handle.ts";
 import { checkedRunOptions, type RunOptions } from "./plugin/run-options.ts";
 import { serve, servedServices } from "./plugin/serve.ts";
+import { within } from "./process/within.ts";
 import type { CallTarget } from "./rpc/bound-service.ts";
 import { checkHandler } from "./rpc/dispatcher.ts";
 import type { Service } from "./rpc/service.ts";
@@ -147,10 +148,8 @@ class TestedPlugin implements PluginHandle, CallTarget {
     const connection = this.#connection as Connection;
     if (connection.inFlightCount > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, this.#drainTimeoutMs);
       this.#onDrained = resolve;
-      await promise;
-      clearTimeout(timer);
+      await within(promise, this.#drainTimeoutMs);
     }
     connection.close(
       new PlugError("unavailable", `"${this.name}" was closed`),

@@ -72,7 +72,7 @@ export interface ClientConnection {
     terms?: CallTerms,
   ): OpenedStream<R, M>;
 
-  /** Calls that have not been settled, or whose id is still taken. */
+  /** Calls that have not been settled. */
   readonly inFlightCount: number;
 
   /** Why the connection is closed, or undefined if it is not. */

@@ -5,8 +5,10 @@ import { PlugError } from "../error/plug-error.ts";
 /** Limits that one side sets; the handshake tells them to the other. */
 export interface Limits {
   /**
-   * Largest message that this side accepts, in encoded bytes. A longer one is rejected with
-   * `resource_exhausted` before memory is taken for it; the connection goes on.
+   * Largest message that this side accepts, and that it sends, in encoded bytes; the lower number
+   * of both sides counts for what is sent. A longer one is rejected with
+   * `resource_exhausted` before memory is taken for it, and the connection goes on; that of a
+   * plugin built with the Go original, whose answers cannot be skipped, is closed.
    *
    * @defaultValue 64 MiB. Valid: 1 KiB to 1 GiB.
    */

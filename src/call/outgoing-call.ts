@@ -25,6 +25,8 @@ export interface CallTerms {
 /** Told when a call is given up before it was answered. */
 export interface CallOwner {
   abandon(call: OutgoingCall, error: PlugError): void;
+  /** The call has been settled, by whatever. */
+  settled(): void;
 }
 
 /**
@@ -128,6 +130,7 @@ export class OutgoingCall implements Due {
     this.isSettled = true;
     this.value = undefined;
     this.#signal?.removeEventListener("abort", this);
+    this.#owner.settled();
   }
 }
 

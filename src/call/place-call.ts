@@ -94,8 +94,12 @@ function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError |
       `timeoutMs must be a number from 0 to 2^31 - 1, got ${textOf(timeoutMs)}`,
     );
   }
-  if (signal?.aborted === true) return cancelled(`${route.service}.${route.method}`, signal);
-  return undefined;
+  const name = `${route.service}.${route.method}`;
+  if (signal?.aborted === true) return cancelled(name, signal);
+  // Nothing can be answered in no time: such a call is not sent, and does not depend on luck.
+  return timeoutMs === 0
+    ? new PlugError("deadline_exceeded", `${name} had no time left`)
+    : undefined;
 }
 
 /** Calls that wait for their turn, first come first served. */

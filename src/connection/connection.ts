@@ -33,7 +33,7 @@ export interface ConnectionOptions {
   readonly limits: Limits;
   /** What the peer accepts. */
   readonly peerLimits: Limits;
-  /** Answers the peer's calls. Without it they all fail with `unimplemented`. */
+  /** Answers the peer's calls. Without it a call ends the connection with `protocol_error`. */
   readonly handler?: CallHandler | undefined;
   readonly events?: ConnectionEvents | undefined;
 }
@@ -94,6 +94,11 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
 
   get inFlightCount(): number {
     return this.#outgoing.count;
+  }
+
+  /** Calls whose request id is taken: also those given up, until the peer's last word on them. */
+  get idCount(): number {
+    return this.#outgoing.idCount;
   }
 
   /** Calls of the peer that have not been answered. */
@@ -162,6 +167,10 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
 
   abandon(call: OutgoingCall, error: PlugError): void {
     this.#outgoing.abandon(call, error);
+  }
+
+  settled(): void {
+    this.#outgoing.settled();
   }
 
   receive(chunk: Uint8Array, from: number, to: number): void {

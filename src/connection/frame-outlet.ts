@@ -16,12 +16,20 @@ export interface OutgoingMessage {
   readonly deadlineAt: number;
 }
 
+// Within a batch, what is there goes out at so many bytes, or after so long; a look at the clock
+// costs as much as a part of a frame.
+const flushBytes = 64 * 1024;
+const flushMs = 1;
+const framesPerLook = 8;
+
 export class FrameOutlet {
   readonly #transport: Transport;
   readonly #onFrame: ConnectionEvents["onFrame"];
   readonly #bulk: BulkQueue;
   #isFlushOwed = false;
   #isBatching = false;
+  #batchFrames = 0;
+  #batchStartMs = 0;
   #isClosed = false;
 
   constructor(transport: Transport, onFrame: ConnectionEvents["onFrame"]) {
@@ -30,6 +38,15 @@ export class FrameOutlet {
     this.#bulk = new BulkQueue(transport, (kind, flags, methodId, requestId, payloadBytes) =>
       onFrame?.(">", kind, flags, methodId, requestId, payloadBytes),
     );
+  }
+
+  get isCongested(): boolean {
+    return this.#transport.isCongested;
+  }
+
+  /** Bytes that the kernel has not taken. */
+  get unsentBytes(): number {
+    return this.#transport.unsentBytes;
   }
 
   /** Whether a message of this size goes out in one frame. */
@@ -99,6 +116,7 @@ export class FrameOutlet {
   /** Frames written until {@link endBatch} go out together. */
   startBatch(): void {
     this.#isBatching = true;
+    this.#batchFrames = 0;
   }
 
   endBatch(): void {
@@ -119,9 +137,24 @@ export class FrameOutlet {
   // All frames of one turn go out in one write: at the end of the chunk that caused them, or else
   // in a microtask.
   #oweFlush(): void {
+    if (this.#isBatching) this.#flushLongBatch();
     if (this.#isFlushOwed) return;
     this.#isFlushOwed = true;
     if (!this.#isBatching) queueMicrotask(this.#flushTask);
+  }
+
+  // One chunk may hold thousands of requests, and their answers may be long or take their time:
+  // the first ones do not wait for the last.
+  #flushLongBatch(): void {
+    this.#batchFrames += 1;
+    if (this.#batchFrames === 1) this.#batchStartMs = performance.now();
+    if (this.#transport.unsentBytes >= flushBytes) this.#transport.flush();
+    else if (this.#batchFrames % framesPerLook === 0) {
+      const now = performance.now();
+      if (now - this.#batchStartMs < flushMs) return;
+      this.#batchStartMs = now;
+      this.#transport.flush();
+    }
   }
 
   readonly #flushTask = (): void => {

@@ -12,8 +12,8 @@ import { MessageSender } from "../stream/message-sender.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { encodeError } from "../frame/error-payload.ts";
-import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
-import type { BulkSend } from "./bulk-queue.ts";
+import { FrameFlag, FrameKind, headerBytes } from "../frame/frame-header.ts";
+import { type BulkSend, maxFramePayloadBytes } from "./bulk-queue.ts";
 import { outOfPlace, readTotal, readU32, tooLarge } from "./frame-input.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -81,30 +81,18 @@ export class IncomingCalls implements Responder {
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
     if (call.isAnswered) return;
-    let byteCount: number;
     try {
-      byteCount = writer.size(value);
+      const byteCount = writer.size(value);
       const { maxResponseBytes } = this.#limits;
       if (byteCount > maxResponseBytes) {
         throw tooLarge(`response of ${call.service}.${call.method}`, byteCount, maxResponseBytes);
       }
+      this.#writeResponse(call.id, writer, value, byteCount);
     } catch (error) {
       this.fail(call, responseFailure(call, error));
       return;
     }
     this.#answered(call);
-    const { id } = call;
-    const kind = FrameKind.Response;
-    const flags = FrameFlag.FromCallee;
-    if (this.#outlet.fits(byteCount, false)) {
-      this.#outlet.writeMessage(kind, flags, 0, id, 0, writer, value, byteCount);
-      return;
-    }
-    const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0 };
-    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
-      this.#bulkAnswers.delete(id),
-    );
-    this.#bulkAnswers.set(id, bulk);
   }
 
   fail(call: IncomingCall, error: unknown): void {
@@ -146,6 +134,7 @@ export class IncomingCalls implements Responder {
       from += 4;
     }
     if (this.count > 0) this.#checkPlace(id);
+    if (this.#outlet.isCongested) this.#checkUnread();
     const streamFlags = flags & streamBits;
     if ((streamFlags & FrameFlag.ClientStreams) !== 0 && (isSplit || from < to)) {
       throw new PlugError("protocol_error", `request ${id} has a message, and streams them too`);
@@ -349,12 +338,25 @@ export class IncomingCalls implements Responder {
     }
   }
 
+  // Answers that went out whole are not counted by call. A caller that keeps to its limit leaves no
+  // more than this of them unread.
+  #checkUnread(): void {
+    const mostBytes = this.#limits.maxInFlightCalls * (headerBytes + maxFramePayloadBytes);
+    const { unsentBytes } = this.#outlet;
+    if (unsentBytes <= mostBytes) return;
+    throw new PlugError(
+      "protocol_error",
+      `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
+    );
+  }
+
   #handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
     const { maxRequestBytes } = this.#limits;
     if (to - from > maxRequestBytes) {
       this.fail(call, tooLarge("request", to - from, maxRequestBytes));
     } else if (this.#handler === undefined) {
-      this.fail(call, new PlugError("unimplemented", `there is no method ${call.methodId} here`));
+      // The peer knows from the handshake that there is nothing to call.
+      throw new PlugError("protocol_error", `request ${call.id} to a side that serves nothing`);
     } else {
       this.#handler.handle(call, buffer, from, to, owned);
     }
@@ -380,6 +382,20 @@ export class IncomingCalls implements Responder {
     call.receiver?.fail(over);
     this.#partialMessages.get(call.id)?.discard();
     if (!call.isSourceEnded && this.#abortReason === undefined) this.#unfinished.add(call.id);
+  }
+
+  #writeResponse<T>(id: number, writer: PayloadWriter<T>, value: T, byteCount: number): void {
+    const kind = FrameKind.Response;
+    const flags = FrameFlag.FromCallee;
+    if (this.#outlet.fits(byteCount, false)) {
+      this.#outlet.writeMessage(kind, flags, 0, id, 0, writer, value, byteCount);
+      return;
+    }
+    const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0 };
+    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
+      this.#bulkAnswers.delete(id),
+    );
+    this.#bulkAnswers.set(id, bulk);
   }
 
   #writeError(id: number, error: unknown): void {

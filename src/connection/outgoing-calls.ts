@@ -6,7 +6,7 @@ import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
 import { WaitingCalls } from "../call/place-call.ts";
 import { MessageReceiver } from "../stream/message-receiver.ts";
 import { MessageSender } from "../stream/message-sender.ts";
-import type { PayloadReader } from "../stream/payload.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { decodeError } from "../frame/error-payload.ts";
 import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
@@ -34,6 +34,7 @@ export class OutgoingCalls implements CallOwner {
   // Calls whose id is taken: not answered yet, or given up and still to be answered.
   readonly #table = new CallTable();
   readonly #waiting = new WaitingCalls();
+  #unsettledCount = 0;
   // Requests that are being sent in pieces, and answers that come in pieces.
   readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
   readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
@@ -54,17 +55,27 @@ export class OutgoingCalls implements CallOwner {
     this.#events = events;
   }
 
-  /** Calls that wait, and calls whose id is taken. */
+  /** Calls that have not been settled. */
   get count(): number {
-    return this.#table.count + this.#waiting.count;
+    return this.#unsettledCount;
+  }
+
+  /** Calls whose id is taken: those in flight, and those given up on which the peer owes a word. */
+  get idCount(): number {
+    return this.#table.count;
+  }
+
+  settled(): void {
+    this.#unsettledCount -= 1;
+    if (this.#unsettledCount === 0) this.#events.onIdle?.();
   }
 
   begin(call: OutgoingCall): void {
-    if (this.count === 0) this.#events.onBusy?.();
+    this.#unsettledCount += 1;
+    if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
     if (this.#table.count < this.#limits.maxInFlightCalls) {
       this.#send(call);
-      this.#checkIdle();
     } else {
       this.#waiting.add(call);
     }
@@ -76,7 +87,6 @@ export class OutgoingCalls implements CallOwner {
     call.reject(error);
     if (call.id === 0) {
       this.#waiting.remove(call);
-      this.#checkIdle();
       return;
     }
     const bulk = this.#bulkRequests.get(call);
@@ -163,39 +173,39 @@ export class OutgoingCalls implements CallOwner {
   }
 
   #send(call: OutgoingCall): void {
-    const { writer, value, route } = call;
-    let byteCount: number;
+    const { writer, value } = call;
     try {
-      byteCount = writer.size(value);
+      const byteCount = writer.size(value);
       const { maxRequestBytes } = this.#limits;
       if (byteCount > maxRequestBytes) {
         throw tooLarge(`request of ${call.name}`, byteCount, maxRequestBytes);
       }
+      this.#table.add(call);
+      call.value = undefined;
+      this.#write(call, writer, value, byteCount);
+      call.sender?.open(call.id);
     } catch (error) {
+      if (call.id !== 0) this.#table.remove(call);
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
-      return;
     }
-    this.#table.add(call);
-    call.sender?.open(call.id);
-    call.value = undefined;
-    const { id, deadlineAt } = call;
-    const { methodId } = route;
-    if (this.#outlet.fits(byteCount, call.hasDeadline)) {
-      this.#outlet.writeMessage(
-        FrameKind.Request,
-        call.streamFlags,
-        methodId,
-        id,
-        deadlineAt,
-        writer,
-        value,
-        byteCount,
-      );
-      return;
-    }
+  }
+
+  #write(
+    call: OutgoingCall,
+    writer: PayloadWriter<unknown>,
+    value: unknown,
+    byteCount: number,
+  ): void {
+    const { id, deadlineAt, hasDeadline } = call;
+    const { methodId } = call.route;
+    const kind = FrameKind.Request;
     const flags = call.streamFlags;
-    const message = { kind: FrameKind.Request, flags, methodId, requestId: id, deadlineAt };
+    if (this.#outlet.fits(byteCount, hasDeadline)) {
+      this.#outlet.writeMessage(kind, flags, methodId, id, deadlineAt, writer, value, byteCount);
+      return;
+    }
+    const message = { kind, flags, methodId, requestId: id, deadlineAt };
     const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
       this.#bulkRequests.delete(call),
     );
@@ -307,10 +317,5 @@ export class OutgoingCalls implements CallOwner {
     while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {
       this.#send(this.#waiting.take() as OutgoingCall);
     }
-    this.#checkIdle();
-  }
-
-  #checkIdle(): void {
-    if (this.count === 0) this.#events.onIdle?.();
   }
 }

@@ -28,7 +28,8 @@ export const errorCodes = {
     retry: "never",
     raisedBy: "anyone",
     grpc: 1,
-    means: "the caller gave the call up; the work may or may not have been done",
+    means:
+      "the caller gave the call up, or the host closed the plugin; the work may or may not have been done",
   },
   unknown: {
     retry: "never",

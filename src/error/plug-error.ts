@@ -7,7 +7,7 @@ import { textOf } from "./text-of.ts";
 // instanceof fails across copies.
 const brand = Symbol.for("bun-plug.PlugError");
 
-/** How a plugin process ended, as far as it is known. */
+/** How a plugin process ended. If it had to be killed because of the error, both are null. */
 export interface ProcessEnd {
   readonly exitCode: number | null;
   /** The signal's name, such as `"SIGKILL"`, or null if it was not killed by one. */
@@ -38,19 +38,20 @@ export class PlugError extends Error {
   /** `"peer"` if the other side reported it, `"local"` if it arose on this side. */
   readonly origin: "local" | "peer";
   /** For a program that failed to start, or that ended: how. */
-  readonly process: ProcessEnd | undefined;
+  declare readonly process?: ProcessEnd;
 
   constructor(code: ErrorCode, message: string, options: PlugErrorOptions = {}) {
     super(`[${code}] ${message}`, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.rawMessage = message;
     this.origin = options.origin ?? "local";
-    this.process = options.process;
+    if (options.process !== undefined) this.process = options.process;
   }
 
   /** Whether trying again makes sense, and on what: a fixed rule per code. */
   get retry(): Retry {
-    return errorCodes[this.code].retry;
+    // A caller without a type checker, or another copy of this package, may have codes of its own.
+    return Object.hasOwn(errorCodes, this.code) ? errorCodes[this.code].retry : "never";
   }
 
   get [brand](): true {

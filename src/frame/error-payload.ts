@@ -33,9 +33,9 @@ export function errorText(
   if (isPlugError(error)) {
     // It may be of another copy of this package, older or newer.
     const { code, rawMessage } = error as { readonly code: unknown; readonly rawMessage: unknown };
-    return { code: permitted(String(code), speaker), message: cut(String(rawMessage)) };
+    return { code: permitted(String(code), speaker), message: cutText(String(rawMessage)) };
   }
-  return { code: "unknown", message: cut(textOf(error)) };
+  return { code: "unknown", message: cutText(textOf(error)) };
 }
 
 /**
@@ -57,7 +57,7 @@ export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handle
   } catch {
     message = `an error of ${payload.byteLength} bytes that could not be read`;
   }
-  return new PlugError(permitted(code, speaker), cut(message), {
+  return new PlugError(permitted(code, speaker), cutText(message), {
     origin: "peer",
   });
 }
@@ -71,6 +71,7 @@ function permitted(code: string, speaker: ErrorSpeaker): ErrorCode {
   return isPermitted ? code : "unknown";
 }
 
-function cut(text: string): string {
+/** Text of a peer, as much as anybody wants to read. */
+export function cutText(text: string): string {
   return text.length <= maxErrorMessageChars ? text : `${text.slice(0, maxErrorMessageChars)}…`;
 }

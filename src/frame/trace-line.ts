@@ -1,6 +1,6 @@
 // One frame as one readable line, for PLUG_TRACE=1.
 
-import { FrameFlag, kindName } from "./frame-header.ts";
+import { FrameFlag, FrameKind, kindName } from "./frame-header.ts";
 
 /** Set to `1`, in the host's environment or the plugin's, to see each frame on stderr. */
 export const traceVariable = "PLUG_TRACE";
@@ -19,10 +19,13 @@ export function traceLine(
 ): string {
   const who = kind === 0 ? `frame 0x${methodId.toString(16).padStart(4, "0")}` : kindName(kind);
   const id = kind === 0 ? "" : ` #${requestId}`;
-  const method = kind !== 0 && methodId > 0 ? ` method ${methodId}` : "";
+  const method = kind === FrameKind.Request ? ` method ${methodId}` : "";
   const flagText = flagNames
-    .filter(([, bit]) => (flags & bit) !== 0)
-    .map(([flag]) => `, ${flag.toLowerCase()}`)
+    // Which side's id it is goes without saying on the two kinds that say it most.
+    .filter(
+      ([, bit]) => (flags & bit) !== 0 && (bit !== FrameFlag.FromCallee || kind > FrameKind.Error),
+    )
+    .map(([flag]) => `, ${flag.replaceAll(/(?<=.)[A-Z]/g, " $&").toLowerCase()}`)
     .join("");
   return `[plug ${name}] ${direction} ${who}${id}${method}, ${payloadBytes} bytes${flagText}`;
 }

@@ -2,6 +2,7 @@
 
 import type { Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
+import { cutText } from "../frame/error-payload.ts";
 import { handshakeMethod, wire1ErrorId, wire1Frame, Wire1Reader } from "../frame/wire1-frame.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import {
@@ -94,6 +95,8 @@ export class AnswerReader implements Receiver {
   readonly #wanted: readonly WantedService[];
   readonly #reader: Wire1Reader;
   readonly #settle: PromiseWithResolvers<HostOutcome> = Promise.withResolvers();
+  /** The program has printed what is no handshake. */
+  isProse = false;
   #isSettled = false;
   // The first bytes, to quote from if they turn out to be prose.
   #quoted = new Uint8Array(0);
@@ -139,6 +142,7 @@ export class AnswerReader implements Receiver {
     }
     // Checked by hand, since a length read out of prose would be waited for.
     if (!this.#canBeAnswer()) {
+      this.isProse = true;
       this.#fail(
         new PlugError(
           "not_a_plugin",
@@ -167,7 +171,7 @@ export class AnswerReader implements Receiver {
       new PlugError(
         "not_a_plugin",
         this.#quoted.byteLength === 0
-          ? "the program closed its output without answering the handshake"
+          ? "the program closed its output without answering the handshake; a plugin has to call run…"
           : `the program closed its output in the middle of the handshake, after ${this.#quoted.byteLength} bytes`,
         { cause },
       ),
@@ -189,7 +193,7 @@ export class AnswerReader implements Receiver {
 
   #onFrame(id: number, payload: Uint8Array): void {
     if (id === wire1ErrorId) {
-      this.#fail(this.#refusedByGo(new TextDecoder().decode(payload)));
+      this.#fail(this.#refusedByGo(cutText(new TextDecoder().decode(payload))));
       return;
     }
     let answer: Handshake;
@@ -241,7 +245,8 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
     );
   }
   if (hello.error !== undefined) {
-    throw new PlugError("handshake_mismatch", hello.error.rawMessage, { origin: "peer" });
+    const code = hello.error.code === "start_failed" ? "start_failed" : "handshake_mismatch";
+    throw new PlugError(code, hello.error.rawMessage, { origin: "peer" });
   }
   if (!hello.protocols.includes(wire2)) {
     throw new PlugError(

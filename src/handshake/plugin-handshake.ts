@@ -73,6 +73,12 @@ export class OfferReader {
     }
   }
 
+  /** The answer of a plugin that cannot serve at all, and why. Call it like {@link decide}. */
+  refuse(error: PlugError): Uint8Array {
+    const { id, payload } = this.#frame as { readonly id: number; readonly payload: Uint8Array };
+    return refusal(id, decodeHandshake(payload).hello !== undefined, error);
+  }
+
   /** What to do about the offer. Call it when `push` has said that it is complete. */
   decide(served: readonly ServedService[], limits: Limits): Decision {
     const { id, payload } = this.#frame as { readonly id: number; readonly payload: Uint8Array };
@@ -131,11 +137,26 @@ function decideWire1(
         ? "version"
         : "magic";
   const text = `${what} mismatch in handshake: the host asked for service index ${serviceIndex}, magic "${magic}", version ${version}; the plugin serves ${ours.join(", ")}`;
+  const error = new PlugError("handshake_mismatch", text);
   return {
     wire: undefined,
-    answer: wire1Frame(wire1ErrorId, new TextEncoder().encode(text)),
-    error: new PlugError("handshake_mismatch", text),
+    answer: refusal(id, false, error),
+    error,
   };
+}
+
+function refusal(id: number, isOurs: boolean, error: PlugError): Uint8Array {
+  if (!isOurs) return wire1Frame(wire1ErrorId, new TextEncoder().encode(error.rawMessage));
+  const hello: Hello = {
+    role: "plugin",
+    protocols: [wire2],
+    services: [],
+    limits: {},
+    transports: [],
+    runtime: runtimeName,
+    error,
+  };
+  return wire1Frame(id, encodeHandshake({ version: 0, magic: "", hello }));
 }
 
 function decideWire2(
@@ -144,19 +165,6 @@ function decideWire2(
   served: readonly ServedService[],
   limits: Limits,
 ): Decision {
-  const base: Hello = {
-    role: "plugin",
-    protocols: [wire2],
-    services: [],
-    limits,
-    transports: [],
-    runtime: runtimeName,
-    error: undefined,
-  };
-  const answerWith = (answer: Partial<Hello>): Uint8Array => {
-    const { version, magic } = served[0] as ServedService;
-    return wire1Frame(id, encodeHandshake({ version, magic, hello: { ...base, ...answer } }));
-  };
   try {
     if (!hello.protocols.includes(wire2)) {
       throw new PlugError(
@@ -178,11 +186,26 @@ function decideWire2(
       wire: 2,
       hostLimits: peerLimits(hello.limits, hello.runtime),
       transports: hello.transports,
-      answer: (transport) => answerWith({ services, transports: [transport] }),
+      answer: (transport) =>
+        wire1Frame(
+          id,
+          encodeHandshake({
+            ...(served[0] as ServedService),
+            hello: {
+              role: "plugin",
+              protocols: [wire2],
+              services,
+              limits,
+              transports: [transport],
+              runtime: runtimeName,
+              error: undefined,
+            },
+          }),
+        ),
     };
   } catch (error) {
     const reason = error as PlugError;
-    return { wire: undefined, answer: answerWith({ error: reason }), error: reason };
+    return { wire: undefined, answer: refusal(id, true, reason), error: reason };
   }
 }
 

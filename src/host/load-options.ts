@@ -24,6 +24,7 @@ export interface LoadOptions {
   /**
    * Environment variables of the program, on top of a short list that it gets from the host's: HOME,
    * LANG, LC_…, LOGNAME, NO_COLOR, PATH, PLUG_NO_FFI, PLUG_TRACE, SHELL, TERM, TMPDIR, TZ and USER.
+   * BUN_FEATURE_FLAG_NO_ORPHANS is set, so that a Bun program ends with the host.
    */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 
@@ -63,7 +64,8 @@ export interface LoadOptions {
   readonly stopTimeoutMs?: number | undefined;
 
   /**
-   * Takes the lines that the plugin prints; `false` drops them. It must not throw.
+   * Takes the lines that the plugin prints; `false` drops them. What it throws is
+   * reported on the host's stderr.
    *
    * @defaultValue they go to the host's stderr, led by the plugin's name
    */
@@ -164,7 +166,7 @@ export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
     startTimeoutMs: checkedSpan("startTimeoutMs", options.startTimeoutMs, 1),
     drainTimeoutMs: checkedSpan("drainTimeoutMs", options.drainTimeoutMs, 0),
     stopTimeoutMs: checkedSpan("stopTimeoutMs", options.stopTimeoutMs, 0),
-    logger: options.logger === false ? () => {} : (options.logger ?? printLine),
+    logger: checkedLogger(options.logger),
     limits: checkedLimits(options),
     transport,
   };
@@ -181,6 +183,18 @@ function checkedSpan(
     "invalid_argument",
     `${name} must be a number from ${least} to 2^31 - 1, got ${value}`,
   );
+}
+
+function checkedLogger(logger: LoadOptions["logger"]): (line: PluginLine) => void {
+  if (logger === false) return () => {};
+  if (logger === undefined) return printLine;
+  return (line) => {
+    try {
+      logger(line);
+    } catch (error) {
+      console.error(`[${line.plugin}] logger threw: ${textOf(error)}`);
+    }
+  };
 }
 
 function printLine({ plugin, text }: PluginLine): void {

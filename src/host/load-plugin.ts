@@ -91,6 +91,7 @@ async function load(
   options: LoadOptions,
 ): Promise<{ readonly target: LoadedPlugin; readonly methodIds: readonly MethodIds[] }> {
   if (services.length === 0) throw new PlugError("invalid_argument", "there is no service to load");
+  for (const service of services) checkTable(service);
   const checked = checkedLoadOptions(options);
   const program = programOf(path);
   if (checked.signal?.aborted === true) {
@@ -112,6 +113,16 @@ async function load(
   });
   plugin.attach(started);
   return { target: plugin, methodIds: started.methodIds };
+}
+
+// The messages' file has descriptors of the same names, and a service may stand where a map of
+// them should.
+function checkTable({ typeName, methods, client }: Partial<Service<object, object>>): void {
+  if (Array.isArray(methods) && typeof client === "function") return;
+  throw new PlugError(
+    "invalid_argument",
+    `${typeName ?? "what was given"} is not a service table; pass what protoc-gen-plug has generated, as in loadPlugin(path, { kv: KV })`,
+  );
 }
 
 /** Prints frames on stderr if `PLUG_TRACE=1` asks for it. */

@@ -4,6 +4,7 @@ import type { ClientConnection } from "../call/client-connection.ts";
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
 import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
+import { within } from "../process/within.ts";
 import type { CallTarget } from "../rpc/bound-service.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import type { StartedPlugin } from "./start-plugin.ts";
@@ -41,7 +42,8 @@ export interface PluginHandle extends AsyncDisposable {
   ref(): void;
   /**
    * The host may exit while no call is in flight; the plugin then stops too. Where bun:ffi is not
-   * to be had this has no effect, since Bun cannot unreference the streams that it makes itself.
+   * to be had this has no effect, since Bun cannot unreference the streams that it makes itself; on
+   * macOS an idle plugin's prints are then not read until the next call.
    */
   unref(): void;
 }
@@ -61,7 +63,8 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
   #closing: Promise<void> | undefined;
   #transportEnd = Promise.withResolvers<void>();
   #isTransportEnded = false;
-  #isDead = false;
+  // What is known of a death comes in by and by; nobody closes before it is there.
+  #dying: Promise<void> | undefined;
   #isReferenced = true;
   #onDrained: (() => void) | undefined;
 
@@ -78,7 +81,7 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     onEnded: () => {
       this.#isTransportEnded = true;
       this.#transportEnd.resolve();
-      void this.#died();
+      if (this.#started !== undefined) void this.#died(); // else attach() comes back to it
     },
     onClosed: () => {
       this.#onDrained?.();
@@ -134,7 +137,12 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    if (this.#closing === undefined) {
+      // Known before the first step is taken: what is closed in it calls back here.
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#closing = promise;
+      void this.#close().then(resolve);
+    }
     return this.#closing;
   }
 
@@ -156,7 +164,8 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
 
   async #close(): Promise<void> {
     const { child, connection, wire, stdio } = this.#parts;
-    if (!this.#isDead && connection.closeReason === undefined) {
+    if (this.#dying !== undefined) await this.#dying;
+    if (connection.closeReason === undefined) {
       this.#setReferenced(true); // the steps below are worth staying alive for
       await this.#drained();
     }
@@ -179,26 +188,27 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     const { connection } = this.#parts;
     if (connection.inFlightCount === 0 || connection.closeReason !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#options.drainTimeoutMs);
     this.#onDrained = resolve;
-    await promise;
+    await within(promise, this.#options.drainTimeoutMs);
     this.#onDrained = undefined;
-    clearTimeout(timer);
   }
 
   // The transport has ended, or the process has: whichever is first. Calls in flight are rejected
   // once it is known how; until then, answers that were sent before the end still arrive.
-  async #died(): Promise<void> {
-    if (this.#started === undefined) return; // attach() comes back to it
+  #died(): Promise<void> {
+    this.#dying ??= this.#findOutHow();
+    return this.#dying;
+  }
+
+  async #findOutHow(): Promise<void> {
+    if (this.#started === undefined) return;
     const { child, connection } = this.#started;
-    if (this.#isDead || connection.closeReason !== undefined) return;
-    this.#isDead = true;
+    if (connection.closeReason !== undefined) return;
     await endsWithin(child, lastSignsMs);
     if (child.end !== undefined && !this.#isTransportEnded) {
-      await Promise.race([this.#transportEnd.promise, Bun.sleep(lastBytesMs)]);
+      await within(this.#transportEnd.promise, lastBytesMs);
     }
     connection.close(this.#deathReason(child, connection.inFlightCount));
-    await this.close();
   }
 
   #deathReason(child: Child, inFlightCount: number): PlugError {

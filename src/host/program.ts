@@ -44,9 +44,10 @@ function filePath(path: string | URL): string {
 
 /**
  * The command that runs a program. Scripts run on the executable of the host, so that a compiled
- * host needs no Bun beside it, and without the `.env` of the folder they happen to start in.
+ * host needs no Bun beside it, and without the `.env` and `bunfig.toml` of the folder they happen to
+ * start in.
  */
 export function commandOf(program: Program, args: readonly string[]): string[] {
   if (!program.isScript) return [program.path, ...args];
-  return [process.execPath, "--no-env-file", "run", program.path, ...args];
+  return [process.execPath, "--no-env-file", "--config=/dev/null", "run", program.path, ...args];
 }

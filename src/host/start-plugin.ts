@@ -103,10 +103,12 @@ export async function startPlugin(
         started: { wire: 1 as const, connection, methodIds: wanted.map(wire1MethodIds) },
       };
     }
-    const onSocket = outcome.transport.kind === "socket" && socketFd !== undefined;
+    const { kind } = outcome.transport;
+    const onSocket = kind === "socket" && socketFd !== undefined;
     if (options.transport === "socket" && !onSocket) {
-      throw notOffered("socket", `the plugin chose ${outcome.transport.kind}`);
+      throw notOffered("socket", `the plugin chose ${kind}`);
     }
+    if (!onSocket && kind !== "stdio") throw notOffered(kind, "this host did not offer it");
     let transport: Transport = stdio;
     if (onSocket) {
       const fd = socketFd as number;
@@ -194,29 +196,34 @@ async function outcomeWithin(
   { startTimeoutMs, signal }: CheckedLoadOptions,
 ): Promise<HostOutcome> {
   const { promise: stopped, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const said = reader.quote === `""` ? "" : `; it has said ${reader.quote}`;
-    reject(
-      new PlugError(
-        "not_a_plugin",
-        `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}`,
-      ),
-    );
-  }, startTimeoutMs);
+  const timers = [
+    setTimeout(() => {
+      const said = reader.quote === `""` ? "" : `; it has said ${reader.quote}`;
+      reject(
+        new PlugError(
+          "not_a_plugin",
+          `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}; it is no plugin, or it calls run… too late or not at all`,
+        ),
+      );
+    }, startTimeoutMs),
+  ];
   const onAbort = (): void =>
     reject(new PlugError("cancelled", "the load was given up", { cause: signal?.reason }));
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener("abort", onAbort);
+  let isSettled = false;
   // A program may end while something that it started still holds its stdout.
-  const ended = child.ended.then(async () => {
-    await Bun.sleep(exitCodeWithinMs);
-    throw new PlugError("not_a_plugin", "the program ended without answering the handshake");
+  void child.ended.then(() => {
+    if (isSettled) return;
+    const onLate = (): void =>
+      reject(new PlugError("not_a_plugin", "the program ended without answering the handshake"));
+    timers.push(setTimeout(onLate, exitCodeWithinMs));
   });
-  ended.catch(() => {});
   try {
-    return await Promise.race([reader.outcome, stopped, ended]);
+    return await Promise.race([reader.outcome, stopped]);
   } finally {
-    clearTimeout(timer);
+    isSettled = true;
+    for (const timer of timers) clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
   }
 }
@@ -237,8 +244,11 @@ async function failure(
   if (!isPlugError(error)) return error;
   // The last lines of stderr may have come while it was being killed.
   const { stderrTail } = await child.ended;
+  // A program that printed was no plugin, whatever became of it; another one that failed may well
+  // be a plugin that could not start.
   const didFail = end !== undefined && (end.signal !== null || end.exitCode !== 0);
-  const code = error.code === "not_a_plugin" && didFail ? "start_failed" : error.code;
+  const couldNotStart = error.code === "not_a_plugin" && didFail && !reader.isProse;
+  const code = couldNotStart ? "start_failed" : error.code;
   const parts = [`plugin "${program.name}": ${error.rawMessage}`];
   if (!child.hasFifos && [reader.quote, ...stderrTail].some(isFifoComplaint)) {
     parts.push(
@@ -246,12 +256,14 @@ async function failure(
     );
   }
   if (end !== undefined) parts.push(`it ${endText(end)}`);
-  if (stderrTail.length > 0)
+  // A plugin that refuses has said why, and says the same on stderr.
+  const hasSaidWhy = error.origin === "peer";
+  if (stderrTail.length > 0 && !hasSaidWhy)
     parts.push(`last stderr lines: ${JSON.stringify(stderrTail.join("\n"))}`);
   return new PlugError(code, parts.join("; "), {
     origin: error.origin,
     cause: error.cause,
-    ...(end === undefined ? {} : { process: { ...end, stderrTail } }),
+    process: { exitCode: end?.exitCode ?? null, signal: end?.signal ?? null, stderrTail },
   });
 }
 

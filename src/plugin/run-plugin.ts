@@ -3,10 +3,10 @@
 import { fstatSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 
-import { PlugError } from "../error/plug-error.ts";
+import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
 import type { Decision } from "../handshake/plugin-handshake.ts";
-import { beBunVariable } from "../process/plugin-environment.ts";
+import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
 import { checkHandler, type Served } from "../rpc/dispatcher.ts";
 import type { Service } from "../rpc/service.ts";
 import { descriptorSource } from "../transport/byte-source.ts";
@@ -14,7 +14,7 @@ import { socketTransport } from "../transport/socket-transport.ts";
 import { StdioTransport } from "../transport/stdio-transport.ts";
 import type { Transport } from "../transport/transport.ts";
 import { readOffer } from "./host-stdin.ts";
-import { checkedRunOptions, type RunOptions } from "./run-options.ts";
+import { type CheckedRunOptions, checkedRunOptions, type RunOptions } from "./run-options.ts";
 import { serve, servedServices } from "./serve.ts";
 import { guardStdio } from "./stdout-guard.ts";
 
@@ -66,14 +66,40 @@ export async function runService<C extends object, H extends object>(
   await run([{ service: service as unknown as Service<object, object>, handler }], options);
 }
 
-async function run(served: readonly Served[], runOptions: RunOptions): Promise<void> {
-  // It made a compiled host run this script; what the plugin starts shall not be told the same.
-  delete process.env[beBunVariable];
-  const options = checkedRunOptions(runOptions);
-  checkServed(served);
+let isRunning = false;
 
+async function run(served: readonly Served[], runOptions: RunOptions): Promise<void> {
+  if (isRunning) {
+    throw new PlugError(
+      "failed_precondition",
+      "run… was called twice in one process; runPlugin takes several services",
+    );
+  }
+  isRunning = true;
+  // They were for this process; what it starts shall not be told the same.
+  delete process.env[beBunVariable];
+  delete process.env[noOrphansVariable];
+  try {
+    await serveHost(served, runOptions);
+  } catch (error) {
+    // What went wrong is said in one line; where in this package it was thrown helps nobody.
+    if (isPlugError(error)) error.stack = `${error.name}: ${error.message}`;
+    throw error;
+  }
+}
+
+async function serveHost(served: readonly Served[], runOptions: RunOptions): Promise<void> {
   // From here until the answer is out, no other code runs: a print would stand in its place.
   const { offer, rest } = readOffer();
+  let options: CheckedRunOptions;
+  try {
+    options = checkedRunOptions(runOptions);
+    checkServed(served);
+  } catch (error) {
+    const why = `the plugin cannot run: ${asPlugError(error).rawMessage}`;
+    writeSync(stdout, offer.refuse(new PlugError("start_failed", why)));
+    throw error;
+  }
   const decision = offer.decide(servedServices(served), options.limits);
   if (decision.wire === undefined) {
     writeSync(stdout, decision.answer);
@@ -97,13 +123,17 @@ async function run(served: readonly Served[], runOptions: RunOptions): Promise<v
 // What nobody catches ends a process. Bun 1.4.5 prints it and goes on, while a top-level await is
 // pending and a pipe is being read, so it is helped; a listener of the plugin's own has precedence.
 function crashOnUncaught(): () => void {
-  const onUncaught = (error: unknown): void => {
-    if (process.listenerCount("uncaughtException") > 1) return;
-    console.error(error);
-    process.exit(1);
-  };
-  process.on("uncaughtException", onUncaught);
-  return () => process.off("uncaughtException", onUncaught);
+  const events = ["uncaughtException", "unhandledRejection"] as const;
+  const stops = events.map((event) => {
+    const onUncaught = (error: unknown): void => {
+      if (process.listenerCount(event) > 1) return;
+      console.error(error);
+      process.exit(1);
+    };
+    process.on(event, onUncaught);
+    return () => process.off(event, onUncaught);
+  });
+  return () => stops.forEach((stop) => stop());
 }
 
 function checkServed(served: readonly Served[]): void {

@@ -4,6 +4,7 @@ import type { ConnectionEvents } from "../call/client-connection.ts";
 import { Connection } from "../connection/connection.ts";
 import { PlugError } from "../error/plug-error.ts";
 import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
+import { within } from "../process/within.ts";
 import { Dispatcher, type Served } from "../rpc/dispatcher.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { Wire1Server } from "../wire1/wire1-server.ts";
@@ -72,17 +73,8 @@ export function serve(
   return {
     receiver: connection,
     ended: closed.then(async (reason) => {
-      await drained(dispatcher, options.drainTimeoutMs);
+      await within(dispatcher.idle(), options.drainTimeoutMs);
       if (reason.code === "protocol_error") throw reason;
     }),
   };
-}
-
-async function drained(dispatcher: Dispatcher, drainTimeoutMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, drainTimeoutMs);
-  });
-  await Promise.race([dispatcher.idle(), late]);
-  clearTimeout(timer);
 }

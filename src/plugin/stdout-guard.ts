@@ -1,7 +1,7 @@
 // Keeps a plugin's prints away from the protocol, where the two share stdin and stdout.
 
 import { Console } from "node:console";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 
 import { libc } from "../process/libc.ts";
 
@@ -23,7 +23,9 @@ export function guardStdio(): ProtocolDescriptors {
   }
   const readFd = c.dup(0);
   const writeFd = c.dup(1);
-  c.dup2(openSync("/dev/null", "r"), 0);
+  const nothing = openSync("/dev/null", "r");
+  c.dup2(nothing, 0);
+  closeSync(nothing);
   c.dup2(2, 1);
   return { readFd, writeFd, isNonBlocking: c.setNonBlocking(writeFd, "write") };
 }

@@ -10,6 +10,7 @@ import { type BunSink, type ByteTarget } from "../transport/stdio-transport.ts";
 import { libc } from "./libc.ts";
 import { LineReader } from "./line-reader.ts";
 import { spawnFailure } from "./start-failure.ts";
+import { within } from "./within.ts";
 
 // The last words that error texts quote: enough for an error as Bun prints it, with an excerpt of
 // the source before it and the stack behind it.
@@ -126,14 +127,7 @@ export class Child {
   }
 
   async #lastWords(stderrEnded: Promise<void>): Promise<ProcessEnd> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      stderrEnded,
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, lastWordsMs);
-      }),
-    ]);
-    clearTimeout(timer);
+    await within(stderrEnded, lastWordsMs);
     this.#stderr.close();
     return this.#describeEnd();
   }

@@ -19,7 +19,7 @@ export const passedVariables: readonly string[] = [
 /** Tells a Bun executable to be plain Bun and run a script. */
 export const beBunVariable = "BUN_BE_BUN";
 // Ends a Bun child with its parent, also one that is too busy to see the end of its input.
-const noOrphansVariable = "BUN_FEATURE_FLAG_NO_ORPHANS";
+export const noOrphansVariable = "BUN_FEATURE_FLAG_NO_ORPHANS";
 
 // What tells the host's own Bun how to behave is not for the plugin's.
 const hostVariables = [beBunVariable, "BUN_OPTIONS"];

@@ -1,6 +1,7 @@
 // Ends a plugin process, in bounded steps.
 
 import type { Child } from "./child.ts";
+import { within } from "./within.ts";
 
 // Even SIGKILL can be late, when the kernel is waiting for a disk.
 const killedWithinMs = 5_000;
@@ -35,10 +36,5 @@ export async function killChild(child: Child): Promise<void> {
 
 /** Resolves when the process has ended, or after the span. */
 export async function endsWithin(child: Child, spanMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, spanMs);
-  });
-  await Promise.race([child.ended, late]);
-  clearTimeout(timer);
+  await within(child.ended, spanMs);
 }

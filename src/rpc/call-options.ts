@@ -10,14 +10,15 @@ export interface CallOptions {
    * Milliseconds from now after which the call rejects with `deadline_exceeded`; the plugin is
    * told. The time that a call waits for its turn counts.
    *
-   * @defaultValue no deadline. Valid: more than 0, at most 2^31 - 1.
+   * @defaultValue no deadline. Valid: 0 to 2^31 - 1.
    */
   readonly timeoutMs?: number | undefined;
 }
 
 /**
  * What a handler gets as its last argument. It is a valid {@link CallOptions}, so that calls made
- * with it end when this one does.
+ * with it end when this one does. Pass the context itself: a spread of it, `{ ...context }`, has
+ * neither its signal nor its deadline.
  */
 export interface CallContext extends CallOptions {
   /** Aborts when the caller gives the call up, its deadline passes, or the connection ends. */

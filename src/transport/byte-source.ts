@@ -3,6 +3,8 @@
 import { closeSync, readSync } from "node:fs";
 import { Readable } from "node:stream";
 
+import { plainBytes } from "./transport.ts";
+
 /** Told what is read. The chunk is borrowed: valid until the call returns. */
 export interface ByteSink {
   chunk(bytes: Uint8Array): void;
@@ -22,6 +24,8 @@ export interface ByteSource {
 // While nobody waits, this is how late a print, or the end, may be noticed.
 const unreferencedPollMs = 100;
 const pollBytes = 64 * 1024;
+// What is read before everything else has its turn.
+const turnBudgetBytes = 128 * 1024;
 
 export interface DescriptorOptions {
   readonly fd: number;
@@ -48,7 +52,19 @@ export function streamSource(stream: ReadableStream<Uint8Array>): ByteSource {
 // As a node stream, because its chunks come without a promise each: 3.5 µs a round trip through a
 // pipe of one process, where a reader of the web stream takes 4.6.
 function feed(readable: Readable, sink: ByteSink): void {
-  readable.on("data", (chunk: Uint8Array) => sink.chunk(chunk));
+  let turnBytes = 0;
+  readable.on("data", (chunk: Uint8Array) => {
+    sink.chunk(plainBytes(chunk));
+    // A stream that always has more gives all of it in one turn (Bun 1.4.5), and timers and the
+    // rest of the host would wait for a plugin that prints without pause.
+    turnBytes += chunk.byteLength;
+    if (turnBytes < turnBudgetBytes || readable.destroyed) return;
+    readable.pause();
+    setImmediate(() => {
+      turnBytes = 0;
+      readable.resume();
+    });
+  });
   readable.on("end", () => sink.end());
   readable.on("error", (error) => sink.end(error));
 }
@@ -122,15 +138,21 @@ class DescriptorSource implements ByteSource {
   }
 
   #pollOnce(): void {
+    if (this.#poll === undefined) return;
     const buffer = new Uint8Array(pollBytes);
     try {
-      while (this.#sink !== undefined && this.#poll !== undefined) {
+      for (let left = turnBudgetBytes; this.#sink !== undefined && this.#poll !== undefined;) {
+        if (left <= 0) {
+          setImmediate(() => this.#pollOnce()).unref();
+          return;
+        }
         const byteCount = readSync(this.#fd, buffer);
         if (byteCount === 0) {
           this.#end(undefined);
           return;
         }
         this.#sink.chunk(buffer.subarray(0, byteCount));
+        left -= byteCount;
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") this.#end(error as Error);

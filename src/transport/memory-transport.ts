@@ -41,7 +41,11 @@ class MemoryTransport implements Transport {
   }
 
   get isCongested(): boolean {
-    return this.#out.byteCount + (this.#peer?.backlogBytes ?? 0) > highWaterBytes;
+    return this.unsentBytes > highWaterBytes;
+  }
+
+  get unsentBytes(): number {
+    return this.#out.byteCount + (this.#peer?.backlogBytes ?? 0);
   }
 
   get backlogBytes(): number {

@@ -38,11 +38,11 @@ export class SendBuffer {
   #makeRoom(byteLength: number): void {
     const waiting = this.tail - this.head;
     const needed = waiting + byteLength;
-    // Moving to the front is enough when at least half of the memory comes free by it; else the
-    // same bytes would be moved again and again.
-    if (needed * 2 > this.buffer.byteLength) {
-      let size = this.buffer.byteLength;
-      while (size < needed * 2) size *= 2;
+    // Moving to the front is enough when at least a quarter of the memory comes free by it; else
+    // the same bytes would be moved again and again.
+    if (needed * 4 > this.buffer.byteLength * 3) {
+      let size = this.buffer.byteLength * 2;
+      while (size < needed) size *= 2;
       this.#resize(size);
     } else {
       this.buffer.copyWithin(0, this.head, this.tail);

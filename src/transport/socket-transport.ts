@@ -6,7 +6,7 @@
 import { closeSync } from "node:fs";
 
 import { SendBuffer } from "./send-buffer.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import { plainBytes, type Receiver, type Transport } from "./transport.ts";
 
 // The kernel's buffer holds about 200 KiB; beyond as much again, bulk data can wait.
 const highWaterBytes = 256 * 1024;
@@ -15,8 +15,6 @@ const highWaterBytes = 256 * 1024;
 interface BunSocket {
   write(data: Uint8Array, byteOffset: number, byteLength: number): number;
   terminate(): void;
-  pause(): void;
-  resume(): void;
   ref(): void;
   unref(): void;
 }
@@ -71,8 +69,9 @@ class SocketTransport implements Transport {
   readonly handler: BunSocketHandler = {
     open: (socket) => this.#attach(socket),
     data: (_socket, chunk) => {
-      if (this.#receiver === undefined) this.#early.push(chunk.slice());
-      else this.#receiver.receive(chunk, 0, chunk.byteLength);
+      const bytes = plainBytes(chunk);
+      if (this.#receiver === undefined) this.#early.push(bytes.slice());
+      else this.#receiver.receive(bytes, 0, bytes.byteLength);
     },
     drain: () => this.#drain(),
     end: () => this.#ended(undefined),
@@ -96,6 +95,10 @@ class SocketTransport implements Transport {
 
   get view(): DataView {
     return this.#out.view;
+  }
+
+  get unsentBytes(): number {
+    return this.#out.byteCount;
   }
 
   get isCongested(): boolean {

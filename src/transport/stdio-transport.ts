@@ -43,6 +43,7 @@ export class StdioTransport implements Transport {
   #isBlocked = false;
   #isWriteClosed = false;
   #isClosed = false;
+  #brokenTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: ByteSource, target: ByteTarget) {
     this.#source = source;
@@ -57,6 +58,10 @@ export class StdioTransport implements Transport {
 
   get view(): DataView {
     return this.#out.view;
+  }
+
+  get unsentBytes(): number {
+    return this.#out.byteCount;
   }
 
   get isCongested(): boolean {
@@ -139,7 +144,7 @@ export class StdioTransport implements Transport {
   #broken(error: Error): void {
     this.#out.taken(this.#out.byteCount);
     this.#isWriteClosed = true;
-    setTimeout(() => this.#ended(error), brokenGraceMs);
+    this.#brokenTimer = setTimeout(() => this.#ended(error), brokenGraceMs);
   }
 
   #count(byteCount: number): void {
@@ -174,6 +179,7 @@ export class StdioTransport implements Transport {
   }
 
   close(): void {
+    clearTimeout(this.#brokenTimer);
     this.#receiver = undefined;
     this.#end ??= { cause: undefined };
     this.closeWrite();

@@ -15,6 +15,14 @@ export interface Receiver {
   ended(cause?: Error): void;
 }
 
+/**
+ * A chunk that Bun gives as a `Buffer`, as what it says it is. A Buffer's `slice` is a view and not
+ * a copy, and whoever is given one prints it as an object.
+ */
+export function plainBytes(chunk: Uint8Array): Uint8Array {
+  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+}
+
 export interface Transport {
   readonly kind: TransportKind;
 
@@ -28,6 +36,9 @@ export interface Transport {
    * be written: what they can add up to is bounded by the limits on calls in flight.
    */
   readonly isCongested: boolean;
+
+  /** Bytes that have been committed and not taken by the kernel. */
+  readonly unsentBytes: number;
 
   /** Writes and bytes so far, for `stats()`. */
   readonly sent: { readonly writeCount: number; readonly byteCount: number };

@@ -10,6 +10,7 @@ import { Deadlines } from "../call/deadlines.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { type CallStarter, placeCall, WaitingCalls } from "../call/place-call.ts";
+import { cutText } from "../frame/error-payload.ts";
 import {
   idText,
   maxWire1FrameBytes,
@@ -36,6 +37,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   readonly #waiting = new WaitingCalls();
   // The call that is on the wire; it may have been given up.
   #current: OutgoingCall | undefined;
+  #unsettledCount = 0;
   #closeReason: PlugError | undefined;
 
   constructor(options: Wire1ClientOptions) {
@@ -49,8 +51,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   get inFlightCount(): number {
-    const isOnTheWire = this.#current?.isSettled === false;
-    return this.#waiting.count + (isOnTheWire ? 1 : 0);
+    return this.#unsettledCount;
   }
 
   get closeReason(): PlugError | undefined {
@@ -79,7 +80,8 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   begin(call: OutgoingCall): void {
-    if (this.inFlightCount === 0) this.#events.onBusy?.();
+    this.#unsettledCount += 1;
+    if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
     this.#waiting.add(call);
     this.#sendNext();
@@ -90,7 +92,11 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     this.#deadlines.remove(call);
     call.reject(error);
     this.#waiting.remove(call);
-    this.#checkIdle();
+  }
+
+  settled(): void {
+    this.#unsettledCount -= 1;
+    if (this.#unsettledCount === 0) this.#events.onIdle?.();
   }
 
   #sendNext(): void {
@@ -99,17 +105,21 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
       if (call === undefined) break;
       this.#send(call);
     }
-    this.#checkIdle();
   }
 
   #send(call: OutgoingCall): void {
     const transport = this.#transport;
     const id = call.route.methodId;
-    let byteCount: number;
+    const { writer, value } = call;
     try {
-      byteCount = call.writer.size(call.value);
-      const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
+      const byteCount = writer.size(value);
+      const headerBytes = wire1HeaderBytes(byteCount);
+      const frameBytes = headerBytes + byteCount;
       if (frameBytes > maxWire1FrameBytes) throw requestTooLarge(call.name, frameBytes);
+      const start = transport.reserve(frameBytes);
+      const at = writeWire1Header(transport.buffer, start, id, byteCount);
+      transport.commit(writer.write(value, transport.buffer, at));
+      this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
     } catch (error) {
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
@@ -117,11 +127,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     }
     this.#current = call;
     call.id = id;
-    const start = transport.reserve(wire1HeaderBytes(byteCount) + byteCount);
-    const at = writeWire1Header(transport.buffer, start, id, byteCount);
-    transport.commit(call.writer.write(call.value, transport.buffer, at));
     call.value = undefined;
-    this.#events.onFrame?.(">", 0, 0, id, 0, byteCount);
     // At once and alone: the Go original takes one read for one frame.
     transport.flush();
   }
@@ -164,7 +170,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   #settle(call: OutgoingCall, id: number, buffer: Uint8Array, from: number, to: number): void {
     if (id === wire1ErrorId) {
       const text = new TextDecoder().decode(buffer.subarray(from, to));
-      call.reject(new PlugError("unknown", text, { origin: "peer" }));
+      call.reject(new PlugError("unknown", cutText(text), { origin: "peer" }));
       return;
     }
     try {
@@ -191,10 +197,6 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     for (const call of calls) call.reject(callReason);
     this.#transport.close();
     this.#events.onClosed?.(reason);
-  }
-
-  #checkIdle(): void {
-    if (this.inFlightCount === 0) this.#events.onIdle?.();
   }
 }
 

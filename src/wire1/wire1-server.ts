@@ -34,6 +34,7 @@ export interface Wire1ServerOptions {
 // A host of the Go original has one request under way. One that sends more without waiting is
 // served in order, up to here.
 const maxQueuedRequests = 1024;
+const maxQueuedBytes = 1024 * 1024;
 
 export class Wire1Server implements Responder, Receiver, Wire1Sink {
   readonly #transport: Transport;
@@ -42,6 +43,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
   readonly #events: ConnectionEvents;
   readonly #reader: Wire1Reader;
   readonly #queue: { readonly id: number; readonly request: Uint8Array }[] = [];
+  #queuedBytes = 0;
   #current: IncomingCall | undefined;
   #isClosed = false;
 
@@ -77,10 +79,11 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
       this.#handle(id, buffer, from, to, false);
       return;
     }
-    if (this.#queue.length === maxQueuedRequests) {
+    this.#queuedBytes += to - from;
+    if (this.#queue.length === maxQueuedRequests || this.#queuedBytes > maxQueuedBytes) {
       throw new PlugError(
         "protocol_error",
-        `${maxQueuedRequests + 1} requests at once on wire 1, which has one at a time`,
+        `${this.#queue.length + 2} requests of ${this.#queuedBytes} bytes at once on wire 1, which has one at a time`,
       );
     }
     this.#queue.push({ id, request: buffer.slice(from, to) });
@@ -104,16 +107,15 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
     if (call.isAnswered) return;
-    let byteCount: number;
     try {
-      byteCount = writer.size(value);
+      const byteCount = writer.size(value);
       const frameBytes = wire1HeaderBytes(byteCount) + byteCount;
       if (frameBytes > maxWire1FrameBytes) throw responseTooLarge(call, frameBytes);
+      this.#write(call.id, byteCount, (buffer, at) => writer.write(value, buffer, at));
     } catch (error) {
       this.fail(call, responseFailure(call, error));
       return;
     }
-    this.#write(call.id, byteCount, (buffer, at) => writer.write(value, buffer, at));
     this.#answered(call);
   }
 
@@ -152,6 +154,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
     this.#current = undefined;
     const next = this.#queue.shift();
     if (next !== undefined) {
+      this.#queuedBytes -= next.request.byteLength;
       this.#handle(next.id, next.request, 0, next.request.byteLength, true);
     }
   }

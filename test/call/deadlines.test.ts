@@ -29,6 +29,20 @@ describe("Deadlines", () => {
     expect(deadlines.count).toBe(0);
   });
 
+  test("calls no entry early because another one is due", () => {
+    using clock = new Clock();
+    const deadlines = new Deadlines();
+    const due: number[] = [];
+    deadlines.add(entry(1, clock.nowMs + 10, (name) => due.push(name)));
+    deadlines.add(entry(2, clock.nowMs + 10.9, (name) => due.push(name)));
+
+    clock.advance(10);
+    const first = [...due];
+    clock.advance(2);
+
+    expect([first, due]).toEqual([[1], [1, 2]]);
+  });
+
   test("has one timer for all entries, and none when the last one was called", () => {
     using clock = new Clock();
     const deadlines = new Deadlines();

@@ -16,6 +16,7 @@ function newCall(terms?: CallTerms) {
         abandoned.push(error);
         given.reject(error);
       },
+      settled() {},
     },
     route,
     bytesWriter as never,

@@ -14,6 +14,7 @@ function place(terms: CallTerms | undefined, refusal?: PlugError) {
     refusal: () => refusal,
     begin: (call: OutgoingCall) => void begun.push(call),
     abandon: (call: OutgoingCall, error: PlugError) => call.reject(error),
+    settled() {},
   };
   const promise = placeCall(starter, route, bytesWriter, bytes(1), bytesReader, terms);
   return { promise, begun };
@@ -63,7 +64,14 @@ describe("placeCall", () => {
     },
   );
 
-  test.each([0, 0.5, 2 ** 31 - 1])("takes timeoutMs %p", (timeoutMs) => {
+  test("rejects a call with timeoutMs 0 with deadline_exceeded, and does not begin it", async () => {
+    const { begun, promise } = place({ timeoutMs: 0 });
+
+    expect((await rejection(promise)).code).toBe("deadline_exceeded");
+    expect(begun).toEqual([]);
+  });
+
+  test.each([0.5, 2 ** 31 - 1])("takes timeoutMs %p", (timeoutMs) => {
     const { begun } = place({ timeoutMs });
 
     expect(begun[0]?.hasDeadline).toBe(true);

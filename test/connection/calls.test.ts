@@ -4,6 +4,7 @@ import { PlugError } from "bun-plug";
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { byteByByte, joined, randomCuts } from "../support/cuts.ts";
+import { turnsUntil } from "../support/fake-transport.ts";
 import { errorFrame, request, response, split, u32 } from "../support/frames.ts";
 import {
   bytes,
@@ -184,7 +185,7 @@ describe("10,000 calls in flight at once", () => {
     const handler = new KeepingHandler();
     const { host, plugin } = pair({ handler });
     const results = messages.map((message) => call(host, message));
-    while (handler.calls.length < callCount) await Bun.sleep(0);
+    await turnsUntil("all calls have come", () => handler.calls.length === callCount);
     const incomingCount = plugin.incomingCount;
 
     for (const { call, request } of shuffled(handler.calls, seeded(12))) {
@@ -198,12 +199,14 @@ describe("10,000 calls in flight at once", () => {
 });
 
 describe("the frames of one turn", () => {
-  test("go out in one write: 1,000 calls of one tick are 1 write, and so are their answers", async () => {
+  // Answers that take their time do not wait for the last of them.
+  test("go out in one write: 1,000 calls of one tick are 1, their answers one for 8 at least", async () => {
     const { host, hostTransport, pluginTransport } = pair({ handler: echo });
 
     await Promise.all(Array.from({ length: 1_000 }, (_, i) => call(host, u32(i))));
 
-    expect([hostTransport.sent.writeCount, pluginTransport.sent.writeCount]).toEqual([1, 1]);
+    expect(hostTransport.sent.writeCount).toBe(1);
+    expect(pluginTransport.sent.writeCount).toBeLessThanOrEqual(1_000 / 8 + 1);
   });
 
   test("go out at the end of the chunk that caused them", () => {
@@ -244,4 +247,34 @@ describe("bytes of an answer that was kept", () => {
       ? split(FrameKind.Response, id, message)
       : [response(id, message)];
   }
+});
+
+describe("a writer that throws when the size is known already", () => {
+  const broken = {
+    size: () => 3,
+    write(): number {
+      throw new Error("the codec is broken");
+    },
+  };
+
+  test("rejects its call with internal, and the next one goes on", async () => {
+    const { host } = pair({ handler: echo });
+
+    const failed = await rejection(host.call(route, broken, undefined, bytesReader));
+
+    expect(failed.code).toBe("internal");
+    expect(await host.call(route, bytesWriter, bytes(1), bytesReader)).toEqual(bytes(1));
+    expect(host.inFlightCount).toBe(0);
+  });
+
+  test("is internal to the caller too when it writes the answer", async () => {
+    const { host, plugin } = pair({
+      handler: { handle: (call) => call.respond(broken, undefined) },
+    });
+
+    const failed = await rejection(host.call(route, bytesWriter, bytes(1), bytesReader));
+
+    expect(failed.code).toBe("internal");
+    expect(plugin.incomingCount).toBe(0);
+  });
 });

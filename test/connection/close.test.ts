@@ -9,7 +9,7 @@ import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { Clock } from "../support/clock.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { joined } from "../support/cuts.ts";
-import { settled } from "../support/fake-transport.ts";
+import { settled, turnsUntil } from "../support/fake-transport.ts";
 import { frame, request, response, split, u32 } from "../support/frames.ts";
 import { bytes, bytesWriter, echo, KeepingHandler, Outcomes } from "../support/payloads.ts";
 import { patternBytes } from "../support/random.ts";
@@ -199,7 +199,7 @@ describe("the end of the transport", () => {
   test("of one side is the end of the other: the calls of both settle", async () => {
     const { host, plugin } = pair({ handler: new KeepingHandler() });
     const results = Array.from({ length: 100 }, () => call(host, bytes()));
-    while (plugin.incomingCount < 100) await Bun.sleep(0);
+    await turnsUntil("all calls have come", () => plugin.incomingCount === 100);
 
     plugin.close(gone);
 
@@ -223,7 +223,7 @@ test("10,000 calls of one connection leave nothing behind", async () => {
 
   expect([host.inFlightCount, host.deadlineCount, plugin.incomingCount]).toEqual([0, 0, 0]);
   expect(getEventListeners(signal, "abort")).toEqual([]);
-  while (plugin.closeReason === undefined) await Bun.sleep(0);
+  await turnsUntil("the plugin has heard of it", () => plugin.closeReason !== undefined);
   expect(plugin.deadlineCount).toBe(0);
   expect(clock.timerCount).toBe(0);
 });

@@ -41,11 +41,11 @@ describe("a call that is cancelled", () => {
 
     void peer.call(bytes(2)).catch(() => {});
     const second = await peer.sent();
-    const inFlightCount = peer.connection.inFlightCount;
+    const { inFlightCount, idCount } = peer.connection;
     peer.deliver(errorFrame(1, "cancelled", "given up"));
 
     expect(second.map(({ requestId }) => requestId)).toEqual([2]);
-    expect([inFlightCount, peer.connection.inFlightCount]).toEqual([2, 1]);
+    expect([inFlightCount, idCount, peer.connection.idCount]).toEqual([1, 2, 1]);
   });
 
   test.each([

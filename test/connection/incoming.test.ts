@@ -72,15 +72,35 @@ describe("a call of the peer", () => {
     expect(await peer.sent()).toHaveLength(1);
   });
 
-  test("fails with unimplemented where there is no handler, naming the method", async () => {
+  // Else a peer that asks and reads nothing would fill the memory with answers.
+  test("ends the connection with protocol_error where nothing is served", () => {
     const peer = scripted();
 
     peer.deliver(request(1, [], 42));
 
-    const [sent] = await peer.sent();
-    expect(decodeError((sent as TestFrame).payload).message).toBe(
-      "[unimplemented] there is no method 42 here",
+    expect(peer.connection.closeReason?.message).toBe(
+      "[protocol_error] request 1 to a side that serves nothing",
     );
+  });
+
+  test("is answered while others of the same chunk are still to be handled", () => {
+    const answeredAt: number[] = [];
+    let handledCount = 0;
+    const peer = scripted({
+      handler: {
+        handle(call) {
+          handledCount += 1;
+          Bun.sleepSync(1);
+          call.respond(bytesWriter, bytes(1));
+        },
+      },
+    });
+    peer.transport.onWrite = () => void answeredAt.push(handledCount);
+
+    peer.deliver(joined(...Array.from({ length: 64 }, (_, i) => request(i + 1))));
+
+    expect(answeredAt[0]).toBeLessThanOrEqual(16);
+    expect(answeredAt.at(-1)).toBe(64);
   });
 
   test("brings its method id, and the whole message if it came in pieces", () => {

@@ -189,6 +189,20 @@ describe("maxInFlightCalls of the callee", () => {
     expect(handler.calls).toHaveLength(100);
   });
 
+  test("ends a peer that asks on and leaves more answers unread than it may have in flight", () => {
+    const handler = new KeepingHandler();
+    const peer = scripted({ limits: { maxInFlightCalls: 2 }, handler });
+    peer.transport.isCongested = true;
+
+    peer.transport.unsentBytes = 2 * (12 + 65_536);
+    peer.deliver(request(1));
+    expect(peer.connection.closeReason).toBeUndefined();
+
+    peer.transport.unsentBytes += 1;
+    peer.deliver(request(2));
+    expect(peer.connection.closeReason?.message).toContain("131097 bytes of answers unread");
+  });
+
   // A peer that asks for large answers and reads none of them must not take memory without end.
   test("counts calls whose answer has not been sent in full", async () => {
     const handler = new KeepingHandler();

@@ -8,6 +8,7 @@ import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { Reassembly } from "../../src/connection/reassembly.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { joined } from "../support/cuts.ts";
+import { turnsUntil } from "../support/fake-transport.ts";
 import {
   frame,
   maxFramePayloadBytes,
@@ -210,6 +211,26 @@ describe("a peer that announces much and sends little", () => {
   );
 });
 
+test("the rest of an answer that nobody waits for any more takes no memory", async () => {
+  const large = { maxMessageBytes: 64 * mib };
+  const peer = scripted({ limits: large, peerLimits: large });
+  const controller = new AbortController();
+  const result = peer.call(bytes(), { signal: controller.signal });
+  const pieces = split(FrameKind.Response, 1, patternBytes(40 * mib));
+  peer.deliver(pieces[0] as Uint8Array);
+  controller.abort();
+  await result.catch(() => {});
+  Bun.gc(true);
+  const before = heapStats().extraMemorySize;
+
+  peer.deliver(...pieces.slice(1, -1));
+  Bun.gc(true);
+  const takenBytes = heapStats().extraMemorySize - before;
+
+  expect(peer.connection.idCount).toBe(1);
+  expect(takenBytes).toBeLessThan(8 * mib);
+});
+
 describe("Reassembly", () => {
   test("takes memory for at most 16 times what has come", () => {
     const reassembly = new Reassembly(64 * mib, false);
@@ -276,7 +297,7 @@ test("an answer that is in pieces is not kept by who wrote it: the value may be 
   const handler = new KeepingHandler();
   const { host } = pair({ handler });
   const result = call(host, bytes());
-  while (handler.calls.length === 0) await Bun.sleep(0);
+  await turnsUntil("the call has come", () => handler.calls.length === 1);
   const answer = patternBytes(300_000);
 
   handler.calls[0]?.call.respond(bytesWriter, answer);

@@ -268,7 +268,7 @@ describe("a program that is no plugin", () => {
 
     const errors = await Promise.all([rejection(silent.outcome), rejection(halfway.outcome)]);
     expect(errors.map(({ message }) => message)).toEqual([
-      "[not_a_plugin] the program closed its output without answering the handshake",
+      "[not_a_plugin] the program closed its output without answering the handshake; a plugin has to call run…",
       "[not_a_plugin] the program closed its output in the middle of the handshake, after 10 bytes",
     ]);
   });

@@ -83,6 +83,13 @@ describe("calls in flight reject with plugin_exited and how the plugin died", ()
     );
   });
 
+  test("when a promise of it rejects and nobody catches that", async () => {
+    await diesOf("reject the disk is gone", {
+      says: "the disk is gone",
+      process: { exitCode: 1, signal: null },
+    });
+  });
+
   test("when it throws what nobody catches", async () => {
     await diesOf("throw the disk is gone", {
       says: "the disk is gone",

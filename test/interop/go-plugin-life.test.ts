@@ -74,13 +74,14 @@ describeGo("a Go plugin that dies rejects all calls with plugin_exited, and says
     await isOver(everything, reason);
   });
 
-  test("when it panics: with Go's exit code and the end of its trace", () =>
+  test("when it panics: with Go's exit code, the panic's text and the trace", () =>
     leavingNothing(async () => {
       const { logger, texts } = keptLines();
       await using everything = await load({ logger });
       const reason = await endOf(everything, everything.panic("told to panic"));
       expect(reason).toMatchObject({ code: "plugin_exited", process: { exitCode: 2 } });
-      expect(reason.process?.stderrTail.join("\n")).toContain("main.main()");
+      expect(reason.process?.stderrTail).toContain("panic: told to panic");
+      expect(reason.process?.stderrTail).toContain("main.main()");
       expect(texts()).toContain("panic: told to panic");
       await isOver(everything, reason);
     }));

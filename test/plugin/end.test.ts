@@ -2,14 +2,15 @@
 
 import { describe, expect, test } from "bun:test";
 
+import { pluginOf } from "bun-plug";
 import { loadKV } from "../../example/gen/example_plug.ts";
 import { helloOf, offer, protobuf, wire1FrameIn, wire2Frame } from "../support/handshake.ts";
-import { fixture, inEveryVariant } from "../support/plugins.ts";
+import { fixture, inEveryVariant, keptLines } from "../support/plugins.ts";
 import { eventually } from "../support/processes.ts";
 import { rejection } from "../support/rejection.ts";
 import { runScript, type Script } from "../support/scripts.ts";
 
-describe("run… refuses, and the host is told by the plugin's stderr,", () => {
+describe("run… refuses, and the host is told why:", () => {
   const refused: readonly (readonly [string, string])[] = [
     ["methods", "the handler of example.KV lacks put()"],
     ["services", "there is no service to run"],
@@ -24,8 +25,8 @@ describe("run… refuses, and the host is told by the plugin's stderr,", () => {
         const options = { ...variant, args: [what], logger: false } as const;
         const error = await rejection(loadKV(fixture("lacking"), options));
         expect(error.code).toBe("start_failed");
-        expect(error.message).toContain("exited with code 1");
-        expect(error.process?.stderrTail.join("\n")).toContain(says);
+        expect(error.message).toContain(`the plugin cannot run: ${says}`);
+        expect(error.origin).toBe("peer");
       }));
   }
 });
@@ -68,3 +69,11 @@ describe("when the host has gone", () => {
       expect(performance.now() - resolvedAt).toBeGreaterThan(700);
     }));
 });
+
+test("a second run… in one process rejects, and says what serves several services", () =>
+  inEveryVariant(async (variant) => {
+    const { logger, texts } = keptLines();
+    await using kv = await loadKV(fixture("lacking"), { ...variant, args: ["again"], logger });
+    await pluginOf(kv).closed;
+    expect(texts().join("\n")).toContain("runPlugin takes several services");
+  }));

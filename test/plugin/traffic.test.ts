@@ -121,6 +121,21 @@ describe("large and small messages at once", () => {
   });
 });
 
+describe("bytes that a call returns", () => {
+  test("are a Uint8Array, and pin no more memory than they have", () =>
+    inEveryVariant(async (variant) => {
+      await using kv = await loadKV(about, variant);
+      const sizes = [0, 3, 5_000, 60_000, 200_000];
+      const values = await Promise.all(sizes.map((size) => kv.get(`size ${size}`)));
+      for (const [i, value] of values.entries()) {
+        expect(value.constructor).toBe(Uint8Array);
+        expect(value.byteLength).toBe(sizes[i] as number);
+        // The message around it, and nothing of the chunk that it came in.
+        expect(value.buffer.byteLength).toBeLessThanOrEqual(value.byteLength + 16);
+      }
+    }));
+});
+
 describe("PLUG_TRACE=1", () => {
   test("in the plugin's environment prints each of its frames as a line on stderr", () =>
     inEveryVariant(async (variant) => {
@@ -136,10 +151,10 @@ describe("PLUG_TRACE=1", () => {
         .map((line) => line.replace(/#\d+/, "#"));
       expect(lines.slice(0, 5)).toEqual([
         "< request # method 1, 12 bytes",
-        "> response #, 0 bytes, fromcallee",
-        "< request #, 13 bytes",
-        "> response #, 65536 bytes, more, fromcallee",
-        "> continue #, 65536 bytes, more, fromcallee",
+        "> response #, 0 bytes",
+        "< request # method 0, 13 bytes",
+        "> response #, 65536 bytes, more",
+        "> continue #, 65536 bytes, more, from callee",
       ]);
     }));
 });

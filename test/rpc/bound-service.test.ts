@@ -98,7 +98,7 @@ describe("a bound service", () => {
 
     const error = await rejection(call(0, "hello", { timeoutMs: 0 }));
 
-    expect(error.message).toContain("test.Echo.Say was not answered within timeoutMs 0");
+    expect(error.message).toContain("test.Echo.Say had no time left");
   });
 
   test("closes what it belongs to", async () => {

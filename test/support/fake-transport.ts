@@ -9,6 +9,7 @@ export class FakeTransport implements Transport {
   /** What each flush wrote. */
   readonly writes: Uint8Array[] = [];
   isCongested = false;
+  unsentBytes = 0;
   closeCount = 0;
   buffer = new Uint8Array(256);
   view = new DataView(this.buffer.buffer);
@@ -97,4 +98,12 @@ export class FakeTransport implements Transport {
 /** Lets what is due in microtasks happen. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < 10; i++) await Promise.resolve();
+}
+
+/** Gives way until a condition holds; fails after 10,000 turns. Needs no clock. */
+export async function turnsUntil(what: string, condition: () => boolean): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    if (turn === 10_000) throw new Error(`${what}: not so within ${turn} turns`);
+    await Bun.sleep(0);
+  }
 }

@@ -213,11 +213,13 @@ describe("a call on wire 1 that is given up", () => {
     const outcomes = new Outcomes(results);
 
     controller.abort();
+    const inFlightCount = client.inFlightCount;
     answer(bytes(11));
     answer(bytes(33));
     await settled();
 
     expect(framesOf(transport.written).map(({ payload }) => payload)).toEqual([bytes(1), bytes(3)]);
+    expect(inFlightCount).toBe(2);
     expect(outcomes.values[2]).toEqual(bytes(33));
     expect((outcomes.errors[1] as PlugError).code).toBe("cancelled");
     expect(client.inFlightCount).toBe(0);
