@@ -23,7 +23,7 @@ import { maxFramePayloadBytes } from "./bulk-queue.ts";
 import { FrameOutlet } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
-import { CreditPool } from "../stream/credit.ts";
+import { CreditPool, SendPool } from "../stream/credit.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { StreamAccounts } from "./streams.ts";
 
@@ -51,7 +51,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
 
   constructor({ transport, limits, peerLimits, handler, events = {} }: ConnectionOptions) {
     const streams: StreamAccounts = {
-      sendPool: new CreditPool(peerLimits.connectionWindowBytes),
+      sendPool: new SendPool(peerLimits.connectionWindowBytes),
       receivePool: new CreditPool(limits.connectionWindowBytes),
       windowBytes: limits.streamWindowBytes,
       peerWindowBytes: peerLimits.streamWindowBytes,

@@ -2,7 +2,7 @@
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
-import { FrameFlag, type FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
+import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
 import type { Transport } from "../transport/transport.ts";
 import { BulkQueue, type BulkSend, maxFramePayloadBytes, timeLeftMs } from "./bulk-queue.ts";
 
@@ -21,6 +21,10 @@ export interface OutgoingMessage {
 const flushBytes = 64 * 1024;
 const flushMs = 1;
 const framesPerLook = 8;
+// Writes of stream messages in one turn of the event loop, before the others of the turn wait for
+// its end: the first ones are quick, and a source that gives one after the other does not cost a
+// write for each.
+const quickWriteCount = 2;
 
 export class FrameOutlet {
   readonly #transport: Transport;
@@ -31,6 +35,8 @@ export class FrameOutlet {
   #batchFrames = 0;
   #batchStartMs = 0;
   #isClosed = false;
+  // Stream messages that asked for a write in this turn.
+  #streamWriteCount = 0;
 
   constructor(transport: Transport, onFrame: ConnectionEvents["onFrame"]) {
     this.#transport = transport;
@@ -75,7 +81,8 @@ export class FrameOutlet {
     if (prefixBytes > 0) transport.view.setUint32(at, timeLeftMs(deadlineAt), true);
     transport.commit(writer.write(value, transport.buffer, at + prefixBytes));
     this.#onFrame?.(">", kind, flags, methodId, requestId, payloadBytes);
-    this.#oweFlush();
+    if (kind === FrameKind.Message) this.#oweStreamFlush();
+    else this.#oweFlush();
   }
 
   /** Writes a frame whose payload is there already. */
@@ -156,6 +163,22 @@ export class FrameOutlet {
       this.#transport.flush();
     }
   }
+
+  #oweStreamFlush(): void {
+    if (this.#isFlushOwed || this.#isBatching) {
+      this.#oweFlush();
+      return;
+    }
+    if (this.#streamWriteCount === 0) setImmediate(this.#endTurn);
+    this.#streamWriteCount += 1;
+    if (this.#streamWriteCount <= quickWriteCount) this.#oweFlush();
+  }
+
+  readonly #endTurn = (): void => {
+    const hasWaiting = this.#streamWriteCount > quickWriteCount;
+    this.#streamWriteCount = 0;
+    if (hasWaiting) this.#flush();
+  };
 
   readonly #flushTask = (): void => {
     if (this.#isFlushOwed && !this.#isBatching) this.#flush();

@@ -41,6 +41,10 @@ export class CreditPool {
   /** Gives credit back, and wakes those that wait for it, while there is some. */
   release(byteCount: number): void {
     this.#outstandingBytes -= byteCount;
+    this.wakeWaiting();
+  }
+
+  protected wakeWaiting(): void {
     for (const wake of this.#waiting) {
       if (this.isExhausted) break;
       this.#waiting.delete(wake);
@@ -56,4 +60,32 @@ export class CreditPool {
   stopWaiting(wake: () => void): void {
     this.#waiting.delete(wake);
   }
+}
+
+// What streams send in one turn of the event loop: enough to keep the peer busy for longer than a
+// turn takes.
+const turnBytes = 64 * 1024;
+
+/**
+ * The pool of those that send. All streams together send so much in one turn of the event loop:
+ * sources that are never at a loss would else use up the windows of all streams before a timer, a
+ * deadline or another call had its turn.
+ */
+export class SendPool extends CreditPool {
+  #turnBytes = 0;
+
+  override get isExhausted(): boolean {
+    return this.#turnBytes >= turnBytes || super.isExhausted;
+  }
+
+  override charge(byteCount: number): void {
+    super.charge(byteCount);
+    if (this.#turnBytes === 0) setImmediate(this.#nextTurn);
+    this.#turnBytes += byteCount;
+  }
+
+  readonly #nextTurn = (): void => {
+    this.#turnBytes = 0;
+    this.wakeWaiting();
+  };
 }

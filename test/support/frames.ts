@@ -79,6 +79,23 @@ export function cancelFrame(requestId: number): Uint8Array {
   return frame({ kind: FrameKind.Cancel, requestId });
 }
 
+/** One message of a stream; `flags` says whose request id it is. */
+export function messageFrame(
+  flags: number,
+  requestId: number,
+  payload: Uint8Array | readonly number[] = [],
+): Uint8Array {
+  return frame({ kind: FrameKind.Message, flags, requestId, payload });
+}
+
+export function endFrame(requestId: number): Uint8Array {
+  return frame({ kind: FrameKind.End, requestId });
+}
+
+export function creditFrame(flags: number, requestId: number, byteCount: number): Uint8Array {
+  return frame({ kind: FrameKind.Credit, flags, requestId, payload: u32(byteCount) });
+}
+
 export function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value, true);
@@ -87,12 +104,12 @@ export function u32(value: number): Uint8Array {
 
 /** A message in as many frames as it needs, as a peer sends it that has no limits of its own. */
 export function split(
-  kind: typeof FrameKind.Request | typeof FrameKind.Response,
+  kind: typeof FrameKind.Request | typeof FrameKind.Response | typeof FrameKind.Message,
   requestId: number,
   message: Uint8Array,
   pieceBytes = maxFramePayloadBytes - 4,
+  from: number = kind === FrameKind.Response ? FrameFlag.FromCallee : 0,
 ): Uint8Array[] {
-  const from = kind === FrameKind.Response ? FrameFlag.FromCallee : 0;
   const frames: Uint8Array[] = [];
   for (let at = 0; at === 0 || at < message.byteLength; at += pieceBytes) {
     const piece = message.subarray(at, at + pieceBytes);
