@@ -2,6 +2,7 @@
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
+import { PlugError } from "../error/plug-error.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
 import type { Transport } from "../transport/transport.ts";
 import { BulkQueue, type BulkSend, maxFramePayloadBytes, timeLeftMs } from "./bulk-queue.ts";
@@ -50,9 +51,19 @@ export class FrameOutlet {
     return this.#transport.isCongested;
   }
 
-  /** Bytes that the kernel has not taken. */
-  get unsentBytes(): number {
-    return this.#transport.unsentBytes;
+  /**
+   * Answers that went out whole are not counted by call. A caller that keeps to its limit leaves no
+   * more than so many of them unread.
+   *
+   * @throws {PlugError} `protocol_error`: it leaves more.
+   */
+  checkUnread(maxInFlightCalls: number): void {
+    const { unsentBytes } = this.#transport;
+    if (unsentBytes <= maxInFlightCalls * (headerBytes + maxFramePayloadBytes)) return;
+    throw new PlugError(
+      "protocol_error",
+      `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
+    );
   }
 
   /** Whether a message of this size goes out in one frame. */

@@ -12,8 +12,8 @@ import { MessageSender } from "../stream/message-sender.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { encodeError } from "../frame/error-payload.ts";
-import { FrameFlag, FrameKind, headerBytes } from "../frame/frame-header.ts";
-import { type BulkSend, maxFramePayloadBytes } from "./bulk-queue.ts";
+import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
+import type { BulkSend } from "./bulk-queue.ts";
 import { outOfPlace, readTotal, readU32, tooLarge } from "./frame-input.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -134,7 +134,7 @@ export class IncomingCalls implements Responder {
       from += 4;
     }
     if (this.count > 0) this.#checkPlace(id);
-    if (this.#outlet.isCongested) this.#checkUnread();
+    if (this.#outlet.isCongested) this.#outlet.checkUnread(this.#limits.maxInFlightCalls);
     const streamFlags = flags & streamBits;
     if ((streamFlags & FrameFlag.ClientStreams) !== 0 && (isSplit || from < to)) {
       throw new PlugError("protocol_error", `request ${id} has a message, and streams them too`);
@@ -336,18 +336,6 @@ export class IncomingCalls implements Responder {
         `request ${id} is one more than maxInFlightCalls ${maxInFlightCalls}`,
       );
     }
-  }
-
-  // Answers that went out whole are not counted by call. A caller that keeps to its limit leaves no
-  // more than this of them unread.
-  #checkUnread(): void {
-    const mostBytes = this.#limits.maxInFlightCalls * (headerBytes + maxFramePayloadBytes);
-    const { unsentBytes } = this.#outlet;
-    if (unsentBytes <= mostBytes) return;
-    throw new PlugError(
-      "protocol_error",
-      `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
-    );
   }
 
   #handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
