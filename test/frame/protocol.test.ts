@@ -4,6 +4,7 @@ import { decodeHandshake, encodeHandshake, type Hello } from "../../src/handshak
 import { encodeError } from "../../src/frame/error-payload.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../../src/frame/frame-header.ts";
 import { wire1ErrorId, wire1Frame } from "../../src/frame/wire1-frame.ts";
+import { creditPayload } from "../../src/connection/streams.ts";
 import { PlugError } from "bun-plug";
 
 // The examples of PROTOCOL.md, by name.
@@ -61,6 +62,9 @@ const written: Record<string, Uint8Array> = {
   response: frame(FrameKind.Response, FrameFlag.FromCallee, got),
   error: frame(FrameKind.Error, FrameFlag.FromCallee, noSuchKey),
   cancel: frame(FrameKind.Cancel, 0, new Uint8Array(0)),
+  message: frame(FrameKind.Message, 0, get),
+  end: frame(FrameKind.End, 0, new Uint8Array(0)),
+  credit: frame(FrameKind.Credit, FrameFlag.FromCallee, creditPayload(27)),
 };
 
 describe("PROTOCOL.md", () => {
