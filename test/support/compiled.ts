@@ -5,7 +5,12 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
 const folder = mkdtempSync(join(tmpdir(), "bun-plug-test-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+process.on("exit", removeTemporary);
+
+/** Removes all that was made here. Nothing can be compiled after it. */
+export function removeTemporary(): void {
+  rmSync(folder, { recursive: true, force: true });
+}
 
 const compiled = new Map<string, Promise<string>>();
 
