@@ -11,8 +11,8 @@ import { openDescriptors } from "../support/processes.ts";
 
 const warmUpCount = 50;
 const loadsAtOnce = 4;
-// What may stay of all loads together. Measured: it does not grow with their number.
-const maxGrownBytes = 16 * 1024 * 1024;
+// What may stay of all loads together. Measured: 5 to 15 MB, after 300 loads as after 1,200.
+const maxGrownBytes = 32 * 1024 * 1024;
 
 export interface LoadsReport {
   readonly count: number;
