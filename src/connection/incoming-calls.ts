@@ -108,6 +108,8 @@ export class IncomingCalls implements Responder {
       call.abort(this.#abortReason);
       return;
     }
+    // Once when it starts to wait for its handler, and once more when that runs.
+    if (this.#running.has(call.id)) return;
     this.#running.set(call.id, call);
     if (call.deadlineAt > 0) this.#deadlines.add(call);
   }

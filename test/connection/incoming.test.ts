@@ -376,3 +376,18 @@ test("whatever a handler throws is an answer, and the connection goes on", async
   );
   expect(decodeError((sent[3] as TestFrame).payload).rawMessage).toBe("last");
 });
+
+test("a call that is deferred twice, as it waits and as it runs, has one deadline", async () => {
+  using clock = new Clock();
+  const { peer, nth } = kept();
+  const deadline = frame({ flags: FrameFlag.Deadline, payload: u32(50) });
+  peer.deliver(deadline);
+  nth(0).defer();
+  const { deadlineCount } = peer.connection;
+
+  clock.advance(60);
+
+  expect(deadlineCount).toBe(1);
+  expect(nth(0).signal.aborted).toBe(true);
+  expect(peer.connection.deadlineCount).toBe(0);
+});
