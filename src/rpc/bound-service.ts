@@ -11,7 +11,14 @@ import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter, type PayloadReader, type PayloadWriter } from "../stream/payload.ts";
 import { type MessageSource, pump } from "../stream/pump.ts";
+import { Metadata } from "../metadata/metadata.ts";
 import type { CallOptions } from "./call-options.ts";
+import {
+  intercept,
+  interceptedRequest,
+  type InterceptedResponse,
+  type Interceptor,
+} from "./interceptor.ts";
 import type {
   BidiStreamingMethod,
   Caller,
@@ -34,9 +41,20 @@ interface Binding {
 
 /** Where the calls of a client go. The connection may be replaced by a reason why there is none. */
 export interface CallTarget {
-  /** @throws {PlugError} why no call can be placed any more. */
-  connection(): ClientConnection;
+  /**
+   * @param isNested it is for a call that a handler makes on behalf of another.
+   * @throws {PlugError} why no call can be placed any more.
+   */
+  connection(isNested: boolean): ClientConnection;
   close(): Promise<void>;
+}
+
+export interface BindOptions {
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** The object of the other side that is called; 0 for a service of the other side itself. */
+  readonly objectId?: number | undefined;
+  /** For error texts. @defaultValue `"the plugin"` */
+  readonly peerName?: string | undefined;
 }
 
 /** A caller for the client of one service. */
@@ -44,21 +62,34 @@ export function bindService<C extends object, H extends object>(
   service: Service<C, H>,
   methodIds: MethodIds,
   target: CallTarget,
+  options: BindOptions = {},
 ): Caller {
-  return new BoundService(service, methodIds, target);
+  return new BoundService(service, methodIds, target, options);
 }
 
 class BoundService implements Caller {
   readonly #service: string;
   readonly #target: CallTarget;
   readonly #bindings: ReadonlyMap<Method<never>, Binding>;
+  readonly #interceptors: readonly Interceptor[];
+  readonly #peerName: string;
 
-  constructor(service: Service<object, never>, methodIds: MethodIds, target: CallTarget) {
+  constructor(
+    service: Service<object, never>,
+    methodIds: MethodIds,
+    target: CallTarget,
+    { interceptors = [], objectId = 0, peerName = "the plugin" }: BindOptions,
+  ) {
     const { typeName, methods } = service;
     this.#service = typeName;
     this.#target = target;
+    this.#interceptors = interceptors;
+    this.#peerName = peerName;
     this.#bindings = new Map(
-      methods.map((method) => [method, bind(typeName, method, methodIds.get(method.name))]),
+      methods.map((method) => [
+        method,
+        bind(typeName, method, methodIds.get(method.name), objectId),
+      ]),
     );
   }
 
@@ -69,15 +100,12 @@ class BoundService implements Caller {
   ): Promise<R> {
     try {
       const { route, reader } = this.#binding(method);
+      const value = message(method.input, request);
+      if (this.#interceptors.length > 0)
+        return this.#interceptedUnary(method, route, value, options);
       return this.#target
-        .connection()
-        .call(
-          route,
-          method.input,
-          message(method.input, request),
-          reader as PayloadReader<R>,
-          options,
-        );
+        .connection(isNested(options))
+        .call(route, method.input, value, reader as PayloadReader<R>, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -90,8 +118,8 @@ class BoundService implements Caller {
   ): AsyncIterable<MessageShape<O>> {
     return iterableOnce(() => {
       const value = message(method.input, request);
-      const stream = this.#open(method, method.input, value, emptyReader, options);
-      return stream.receiver as MessageReceiver<MessageShape<O>>;
+      if (this.#interceptors.length > 0) return this.#interceptedMessages(method, value, options);
+      return this.#openMessages(method, method.input, value, options);
     });
   }
 
@@ -101,6 +129,15 @@ class BoundService implements Caller {
     options?: CallOptions,
   ): Promise<R> {
     const reader = this.#binding(method).reader as PayloadReader<R>;
+    if (this.#interceptors.length > 0) {
+      const source = messagesOf(method.input, messages);
+      const response = await this.#intercepted(method, source, options, async (passed, terms) => {
+        const stream = this.#open(method, emptyWriter, undefined, method.output, terms);
+        void this.#send(method, stream, passed as MessageSource<MessageInitShape<I>>);
+        return stream.response;
+      });
+      return method.unpack(response.message as MessageShape<O>);
+    }
     const stream = this.#open(method, emptyWriter, undefined, reader, options);
     void this.#send(method, stream, messages);
     return stream.response;
@@ -112,14 +149,95 @@ class BoundService implements Caller {
     options?: CallOptions,
   ): AsyncIterable<MessageShape<O>> {
     return iterableOnce(() => {
-      const stream = this.#open(method, emptyWriter, undefined, emptyReader, options);
-      void this.#send(method, stream, messages);
-      return stream.receiver as MessageReceiver<MessageShape<O>>;
+      if (this.#interceptors.length > 0) {
+        return this.#interceptedMessages(method, messagesOf(method.input, messages), options);
+      }
+      return this.#openBidi(method, messages, options);
     });
   }
 
   close(): Promise<void> {
     return this.#target.close();
+  }
+
+  #openMessages<T, O extends DescMessage>(
+    method: Method<never>,
+    writer: PayloadWriter<T>,
+    value: T,
+    options: CallOptions | undefined,
+  ): MessageReceiver<MessageShape<O>> {
+    const stream = this.#open(method, writer, value, emptyReader, options);
+    return stream.receiver as MessageReceiver<MessageShape<O>>;
+  }
+
+  #openBidi<I extends DescMessage, O extends DescMessage>(
+    method: BidiStreamingMethod<never, I, O>,
+    messages: MessageSource<MessageInitShape<I>>,
+    options: CallOptions | undefined,
+  ): MessageReceiver<MessageShape<O>> {
+    const stream = this.#open(method, emptyWriter, undefined, emptyReader, options);
+    void this.#send(method, stream, messages);
+    return stream.receiver as MessageReceiver<MessageShape<O>>;
+  }
+
+  async #interceptedUnary<O extends DescMessage, R>(
+    method: UnaryMethod<never, any, O, any, R>,
+    route: Route,
+    value: unknown,
+    options: CallOptions | undefined,
+  ): Promise<R> {
+    const response = await this.#intercepted(method, value, options, (passed, terms) =>
+      this.#target
+        .connection(isNested(options))
+        .call(route, method.input, passed, method.output, terms),
+    );
+    return method.unpack(response.message as MessageShape<O>);
+  }
+
+  async *#interceptedMessages<O extends DescMessage>(
+    method: ServerStreamingMethod<never, any, O> | BidiStreamingMethod<never, any, O>,
+    value: unknown,
+    options: CallOptions | undefined,
+  ): AsyncGenerator<MessageShape<O>, undefined, undefined> {
+    const { message } = await this.#intercepted(method, value, options, async (passed, terms) =>
+      method.kind === "server_streaming"
+        ? this.#openMessages(method, method.input, passed, terms)
+        : this.#openBidi(method, passed as AsyncIterable<never>, terms),
+    );
+    yield* message as AsyncIterable<MessageShape<O>>;
+    return undefined;
+  }
+
+  // `place` places the call with what the interceptors have let through.
+  #intercepted(
+    method: Method<never>,
+    message: unknown,
+    options: CallOptions = {},
+    place: (message: unknown, terms: CallOptions) => Promise<unknown>,
+  ): Promise<InterceptedResponse> {
+    const isContext = (options.context as unknown) === options;
+    const headers = new Metadata(options.headers);
+    const request = interceptedRequest(method, this.#service, headers, options, message);
+    return intercept(this.#interceptors, request, async (passed) => {
+      const response = { headers: new Metadata(), trailers: new Metadata() };
+      const terms: CallOptions = {
+        context: options.context,
+        // A context tells by itself when it ends.
+        signal: isContext ? undefined : options.signal,
+        timeoutMs: isContext ? undefined : options.timeoutMs,
+        headers: passed.headers,
+        onHeader: (told) => {
+          for (const [name, value] of told) response.headers.append(name, value);
+          options.onHeader?.(told);
+        },
+        onTrailer: (told) => {
+          for (const [name, value] of told) response.trailers.append(name, value);
+          options.onTrailer?.(told);
+        },
+      };
+      const answer = await place(passed.message, terms);
+      return { ...response, message: answer } as InterceptedResponse;
+    });
   }
 
   #open<T, R>(
@@ -132,7 +250,7 @@ class BoundService implements Caller {
     const { route } = this.#binding(method);
     const flags = streamFlags[method.kind];
     return this.#target
-      .connection()
+      .connection(isNested(options))
       .openStream<T, R, unknown>(route, flags, writer, value, reader, method.output, options);
   }
 
@@ -168,11 +286,24 @@ class BoundService implements Caller {
     if (binding?.route === undefined) {
       throw new PlugError(
         "unimplemented",
-        `the plugin does not have ${this.#service}.${method.name}`,
+        `${this.#peerName} does not have ${this.#service}.${method.name}`,
       );
     }
     return binding as Binding & { readonly route: Route };
   }
+}
+
+function isNested(options: CallOptions | undefined): boolean {
+  return options?.context !== undefined;
+}
+
+// Messages of what users pass, for interceptors.
+async function* messagesOf<T, Init>(
+  codec: MessageCodec<T, Init>,
+  source: MessageSource<Init>,
+): AsyncGenerator<T, undefined, undefined> {
+  for await (const init of source) yield message(codec, init);
+  return undefined;
 }
 
 // For responses that have nothing in them.
@@ -201,9 +332,15 @@ async function* failed<T>(error: unknown): AsyncGenerator<T, undefined, undefine
   throw error;
 }
 
-function bind(service: string, method: Method<never>, methodId: number | undefined): Binding {
+function bind(
+  service: string,
+  method: Method<never>,
+  methodId: number | undefined,
+  objectId: number,
+): Binding {
   const { output } = method;
-  const route = methodId === undefined ? undefined : { methodId, service, method: method.name };
+  const route =
+    methodId === undefined ? undefined : { methodId, service, method: method.name, objectId };
   if (method.kind === "server_streaming" || method.kind === "bidi_streaming") {
     return { route, reader: emptyReader };
   }

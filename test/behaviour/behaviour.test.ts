@@ -600,8 +600,8 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
       ran();
     });
 
-    test("a stream beyond maxInFlightCalls waits for its turn, and can be left meanwhile", async () => {
-      await using client = await open({ load: { ...windows, maxInFlightCalls: 2 } });
+    test("a stream beyond maxInFlightStreams waits for its turn, and can be left meanwhile", async () => {
+      await using client = await open({ load: { ...windows, maxInFlightStreams: 2 } });
       const first = [1, 2].map(() => iteratorOf(client.count(1, 1_000_000, 700, 0)));
       await Promise.all(first.map((iterator) => iterator.next()));
 
@@ -667,7 +667,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
     "a plugin that is killed settles streams in every state with plugin_exited",
     async () => {
       await leavingNothing(async () => {
-        const client = await open({ load: { maxInFlightCalls: 12 } });
+        const client = await open({ load: { maxInFlightStreams: 11 } });
         const accounts = accountsOf(client);
         const paced = watched((i) => ({ number: BigInt(i) }), 1);
         const blocked = watched(() => ({ data: new Uint8Array(50_000) }));
@@ -690,7 +690,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
           rejection(client.sleep(60_000n)).then((error) => ({ error })),
         ];
         for await (const _ of client.count(1, 1_000_000, 1_000, 0)) break;
-        // Beyond maxInFlightCalls: they have not been sent.
+        // Beyond maxInFlightStreams: they have not been sent.
         const waiting = [1, 2, 3, 4].flatMap(() => [
           failing(client.double(waitingSource.messages)),
           rejection(client.sum(stuck({ number: 1n }))).then((error) => ({ error })),

@@ -4,7 +4,7 @@ import { decodeHandshake, encodeHandshake, type Hello } from "../../src/handshak
 import { encodeError } from "../../src/frame/error-payload.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../../src/frame/frame-header.ts";
 import { wire1ErrorId, wire1Frame } from "../../src/frame/wire1-frame.ts";
-import { creditPayload } from "../../src/connection/streams.ts";
+import { u32Payload } from "../../src/connection/frame-input.ts";
 import { PlugError } from "bun-plug";
 
 // The examples of PROTOCOL.md, by name.
@@ -27,6 +27,8 @@ const hello: Hello = {
   ],
   runtime: "peer/1",
   error: undefined,
+  offers: [],
+  origin: 0,
 };
 const answer: Hello = {
   ...hello,
@@ -64,7 +66,7 @@ const written: Record<string, Uint8Array> = {
   cancel: frame(FrameKind.Cancel, 0, new Uint8Array(0)),
   message: frame(FrameKind.Message, 0, get),
   end: frame(FrameKind.End, 0, new Uint8Array(0)),
-  credit: frame(FrameKind.Credit, FrameFlag.FromCallee, creditPayload(27)),
+  credit: frame(FrameKind.Credit, FrameFlag.FromCallee, u32Payload(27)),
 };
 
 describe("PROTOCOL.md", () => {

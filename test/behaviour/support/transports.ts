@@ -50,7 +50,7 @@ export const noAccounts: Accounts = {
 
 /** Looks at the books of a client's connection, also when the plugin is gone. */
 export function accountsOf(client: Client): () => Accounts {
-  const connection = (pluginOf(client) as unknown as CallTarget).connection() as Connection;
+  const connection = (pluginOf(client) as unknown as CallTarget).connection(false) as Connection;
   return () => {
     const { inFlightCount, deadlineCount, outstandingBytes } = connection;
     const { sent: sentBytes, received: receivedBytes } = outstandingBytes;
