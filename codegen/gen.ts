@@ -23,6 +23,7 @@ const targets: readonly Target[] = [
   { protos: "example/proto", out: "example/gen", plug: true },
   { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },
+  { protos: "test/peer/proto", out: "test/peer/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
 ];
 
