@@ -89,6 +89,8 @@ async function generate(target: Target): Promise<Map<string, string>> {
 }
 
 function template({ plug }: Target, out: string): unknown {
+  // plug.proto comes with the package.
+  const plugProto = "rewrite_imports=./plug_pb.js:bun-plug";
   const es = {
     local: [process.execPath, "node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es"],
     out,
@@ -97,13 +99,13 @@ function template({ plug }: Target, out: string): unknown {
       "target=ts",
       "import_extension=ts",
       "erasable_syntax=true",
-      "rewrite_imports=./plug_pb.js:bun-plug",
+      plugProto,
     ],
   };
   const ours = {
     local: [process.execPath, "codegen/protoc-gen-plug.ts"],
     out,
-    opt: ["target=ts", "import_extension=ts"],
+    opt: ["target=ts", "import_extension=ts", plugProto],
   };
   return { version: "v2", plugins: plug ? [es, ours] : [es] };
 }

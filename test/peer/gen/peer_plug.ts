@@ -8,7 +8,7 @@
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
 import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Ref, RefSchema } from "./plug_pb.ts";
+import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
 import type { Note, Text } from "./peer_pb.ts";
 import { NoteSchema, TextSchema } from "./peer_pb.ts";
 
