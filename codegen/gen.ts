@@ -95,12 +95,7 @@ function template({ plug }: Target, out: string): unknown {
     local: [process.execPath, "node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es"],
     out,
     // Enums as objects: this repository has erasable syntax only.
-    opt: [
-      "target=ts",
-      "import_extension=ts",
-      "erasable_syntax=true",
-      plugProto,
-    ],
+    opt: ["target=ts", "import_extension=ts", "erasable_syntax=true", plugProto],
   };
   const ours = {
     local: [process.execPath, "codegen/protoc-gen-plug.ts"],
