@@ -51,7 +51,6 @@ test("what the README shows of calling back is what example/build does", async (
   expect(shortened).toEqual([
     "await using builder = await loadBuilder(path, { offer: [[Files, project]] });",
     'await builder.build(["a.txt", "b.txt"], progress);',
-    "console.log(`→ ${request.service}.${request.method}`);",
     "await using builder = await loadBuilder(path, { interceptors: [logged] });",
   ]);
 });
