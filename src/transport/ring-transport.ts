@@ -1,0 +1,279 @@
+// Shared memory with a socket as the doorbell: frames are written where the other side reads them.
+//
+// No system call while both sides are awake. See ring-memory.ts for the memory, and poller.ts for
+// who is awake and for how long.
+
+import { availableParallelism } from "node:os";
+
+import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
+import { poller, type Pollable } from "./poller.ts";
+import { ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
+import { SendBuffer } from "./send-buffer.ts";
+import type { Receiver, Transport } from "./transport.ts";
+
+/** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
+const highWaterBytes = 256 * 1024;
+// What a receiver is given at a time: the writer gets the room back piece by piece.
+const maxChunkBytes = 64 * 1024;
+// How long it is worth looking for something.
+const pollNs = 50_000;
+// After an answer, the next request is looked for if this one came so soon after the last.
+const shortPauseNs = 150_000;
+// Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
+const maxSkipCount = 256;
+
+export interface RingTransportOptions {
+  /** Both rings, zeroed before either side starts. */
+  readonly memory: Uint8Array;
+  readonly side: "host" | "plugin";
+  /** A connected socket; it belongs to the transport from now on. */
+  readonly socketFd: number;
+  /** Look at the memory before sleeping. @defaultValue true, with more than one core */
+  readonly poll?: boolean | undefined;
+}
+
+export class RingTransport implements Transport, Pollable {
+  readonly kind = "ring";
+  readonly sent = { writeCount: 0, byteCount: 0 };
+  isAwaited = false;
+  buffer: Uint8Array;
+  view: DataView;
+  pollUntilNs = 0;
+  readonly #memory: Uint8Array;
+  readonly #memoryView: DataView;
+  readonly #writer: RingWriter;
+  readonly #reader: RingReader;
+  readonly #doorbell: DoorbellSocket;
+  readonly #mayPoll: boolean;
+  // What did not fit. While there is something in it, everything goes behind it.
+  readonly #spare = new SendBuffer();
+  #isInSpare = false;
+  #isWaitingForRoom = false;
+  #receiver: Receiver | undefined;
+  #isDelivering = false;
+  #isPeerGone = false;
+  #end: { readonly cause: Error | undefined } | undefined;
+  #isClosed = false;
+  // When something was last taken from the ring.
+  #lastTakenNs = 0;
+  #skipCount = 0;
+  #skipsLeft = 0;
+
+  constructor({ memory, side, socketFd, poll = true }: RingTransportOptions) {
+    const { writer, reader } = ringEnds(memory, side);
+    this.#writer = writer;
+    this.#reader = reader;
+    this.#memory = memory;
+    this.#memoryView = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.buffer = memory;
+    this.view = this.#memoryView;
+    this.#mayPoll = poll && availableParallelism() > 1;
+    this.#doorbell = connectDoorbell(socketFd, {
+      rung: () => this.#rung(),
+      gone: (cause) => this.#peerGone(cause),
+    });
+  }
+
+  get unsentBytes(): number {
+    return this.#spare.byteCount;
+  }
+
+  get isCongested(): boolean {
+    if (this.#spare.byteCount > 0) return true;
+    if (this.#writer.unreadBytes <= highWaterBytes) return false;
+    return this.#check(() => this.#writer.look()) && this.#writer.unreadBytes > highWaterBytes;
+  }
+
+  start(receiver: Receiver): void {
+    this.#receiver = receiver;
+    // What the peer has written before this side was there, it wrote without a doorbell.
+    this.#awake();
+  }
+
+  reserve(byteLength: number): number {
+    if (this.#spare.byteCount === 0) {
+      const at = this.#place(byteLength);
+      if (at >= 0) {
+        this.#isInSpare = false;
+        this.buffer = this.#memory;
+        this.view = this.#memoryView;
+        return at;
+      }
+    }
+    this.#isInSpare = true;
+    const at = this.#spare.reserve(byteLength);
+    this.buffer = this.#spare.buffer;
+    this.view = this.#spare.view;
+    return at;
+  }
+
+  commit(end: number): void {
+    if (this.#isInSpare) this.#spare.commit(end);
+    else this.#writer.written(end);
+  }
+
+  flush(): void {
+    if (this.#isClosed || this.#end !== undefined) return;
+    if (this.#spare.byteCount > 0 && !this.#check(() => this.#moveSpare())) return;
+    const byteCount = this.#writer.publish();
+    if (byteCount === 0) return;
+    this.sent.writeCount += 1;
+    this.sent.byteCount += byteCount;
+    // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
+    if (this.#writer.takeSleep()) this.#doorbell.ring();
+    else if (this.isAwaited && !this.#isDelivering) this.#expect();
+  }
+
+  ref(): void {
+    this.#doorbell.ref();
+  }
+
+  unref(): void {
+    this.#doorbell.unref();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    // Last words are in the memory for whoever still looks.
+    this.#writer.publish();
+    if (this.#writer.takeSleep()) this.#doorbell.ring();
+    this.#isClosed = true;
+    this.#receiver = undefined;
+    poller.remove(this);
+    this.#doorbell.close();
+  }
+
+  poll(): boolean {
+    let isFound = false;
+    try {
+      isFound = this.#reader.byteCount > 0;
+      if (isFound) this.#deliver();
+    } catch (error) {
+      this.#ended(error as Error);
+      return false;
+    }
+    if (isFound) this.#found();
+    return isFound;
+  }
+
+  sleep(): boolean {
+    if (this.pollUntilNs > 0) this.#lookedInVain();
+    this.pollUntilNs = 0;
+    try {
+      return this.#reader.sleep();
+    } catch (error) {
+      this.#ended(error as Error);
+      return true;
+    }
+  }
+
+  #place(byteLength: number): number {
+    let at = -1;
+    this.#check(() => (at = this.#writer.place(byteLength)));
+    return at;
+  }
+
+  // What throws is a peer that says what cannot be; it is the end.
+  #check(step: () => void): boolean {
+    try {
+      step();
+      return true;
+    } catch (error) {
+      // Not at once: this is called from the middle of whatever the layer above does.
+      setImmediate(() => this.#ended(error as Error));
+      return false;
+    }
+  }
+
+  #moveSpare(): void {
+    const spare = this.#spare;
+    do {
+      spare.taken(this.#writer.copy(spare.buffer, spare.head, spare.tail));
+      if (spare.byteCount === 0) break;
+      this.#isWaitingForRoom = this.#writer.waitForRoom();
+    } while (!this.#isWaitingForRoom);
+  }
+
+  // An answer is due: worth a look, if it has been worth it lately.
+  #expect(): void {
+    if (!this.#mayPoll) return;
+    if (this.#skipsLeft > 0) {
+      this.#skipsLeft -= 1;
+      return;
+    }
+    this.pollUntilNs = Bun.nanoseconds() + pollNs;
+    this.#awake();
+  }
+
+  #awake(): void {
+    if (!poller.isAwake(this)) this.#reader.wake();
+    poller.wake(this);
+  }
+
+  // After something was found: is more to be looked for?
+  #found(): void {
+    const now = Bun.nanoseconds();
+    const pause = now - this.#lastTakenNs;
+    this.#lastTakenNs = now;
+    if (!this.#mayPoll) return;
+    if (this.pollUntilNs > 0) {
+      this.#skipCount >>= 1; // it was worth it
+    } else if (this.#skipsLeft > 0) {
+      this.#skipsLeft -= 1;
+      return;
+    }
+    this.pollUntilNs = this.isAwaited || pause < shortPauseNs ? now + pollNs : 0;
+  }
+
+  #lookedInVain(): void {
+    this.#skipCount = Math.min(maxSkipCount, this.#skipCount * 2 + 1);
+    this.#skipsLeft = this.#skipCount;
+  }
+
+  #rung(): void {
+    this.#awakeForBell();
+  }
+
+  #awakeForBell(): void {
+    if (this.#isClosed) return;
+    if (this.#isWaitingForRoom) this.#roomCame();
+    this.#awake();
+  }
+
+  #roomCame(): void {
+    this.#isWaitingForRoom = false;
+    this.flush();
+    if (!this.isCongested) this.#receiver?.writable();
+  }
+
+  #deliver(): void {
+    this.#isDelivering = true;
+    try {
+      for (;;) {
+        const byteCount = Math.min(this.#reader.byteCount, this.#reader.bytesToEnd, maxChunkBytes);
+        if (byteCount === 0 || this.#receiver === undefined) break;
+        const { at } = this.#reader;
+        this.#receiver.receive(this.#memory, at, at + byteCount);
+        this.#reader.advance(byteCount);
+        if (this.#reader.takeWait()) this.#doorbell.ring();
+      }
+    } finally {
+      this.#isDelivering = false;
+    }
+  }
+
+  #peerGone(cause: Error | undefined): void {
+    if (this.#isPeerGone) return;
+    this.#isPeerGone = true;
+    // What it wrote before is still there.
+    this.poll();
+    this.#ended(cause);
+  }
+
+  #ended(cause: Error | undefined): void {
+    if (this.#end !== undefined || this.#isClosed) return;
+    this.#end = { cause };
+    poller.remove(this);
+    this.#receiver?.ended(cause);
+  }
+}
