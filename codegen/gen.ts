@@ -21,8 +21,11 @@ interface Target {
 const targets: readonly Target[] = [
   { protos: "codegen/proto", out: "codegen/gen", plug: false },
   { protos: "example/proto", out: "example/gen", plug: true },
+  { protos: "example/go-peer/proto", out: "example/go-peer/gen", plug: true },
   { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },
+  { protos: "test/grpc-interop/proto", out: "test/grpc-interop/gen", plug: true },
+  { protos: "test/grpc-interop/newer/proto", out: "test/grpc-interop/newer/gen", plug: true },
   { protos: "test/peer/proto", out: "test/peer/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
 ];

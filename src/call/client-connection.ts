@@ -45,7 +45,7 @@ export interface OpenedStream<R, M> {
 }
 
 /** Places calls with the peer. */
-export interface ClientConnection {
+export interface CallPlacer {
   /**
    * Places a call. The promise settles once: with what `reader` returns, or with a `PlugError`.
    *
@@ -73,7 +73,10 @@ export interface ClientConnection {
     messageReader: PayloadReader<M>,
     terms?: CallTerms,
   ): OpenedStream<R, M>;
+}
 
+/** A connection, as those who place calls see it. */
+export interface ClientConnection extends CallPlacer {
   /**
    * Resolves when the peer has answered.
    *

@@ -243,7 +243,8 @@ export class OutgoingCalls implements CallOwner {
     const headers = new Metadata(init);
     if (parent?.headers !== undefined && (terms as unknown) !== parent) {
       // What the call says itself goes before what it has from its parent.
-      for (const [name, value] of parent.headers) if (!headers.has(name)) headers.set(name, value);
+      const own = new Metadata(headers);
+      for (const [name, value] of parent.headers) if (!own.has(name)) headers.append(name, value);
     }
     const { maxSentHeaderBytes } = this.#options;
     const bytes = encodeMetadata(headers, maxSentHeaderBytes, `headers of ${call.name}`);
@@ -269,7 +270,15 @@ export class OutgoingCalls implements CallOwner {
 
   #readTrailers(call: OutgoingCall, buffer: Uint8Array, from: number, to: number): number {
     const end = metadataEnd(buffer, from, to);
-    if (!call.isSettled) call.trailers = readMetadata(buffer, from, end);
+    if (call.isSettled) return end;
+    const { maxHeaderBytes } = this.#options;
+    const byteCount = end - from - 4;
+    if (byteCount <= maxHeaderBytes) {
+      call.trailers = readMetadata(buffer, from, end);
+    } else {
+      this.#deadlines.remove(call);
+      call.reject(metadataTooLarge(`trailers of ${call.name}`, byteCount, maxHeaderBytes));
+    }
     return end;
   }
 

@@ -19,8 +19,12 @@ export const maxErrorMessageChars = 8 * 1024;
 /** Who says it: a handler may not use the codes that the runtime alone raises. */
 export type ErrorSpeaker = "handler" | "runtime";
 
-/** More than that, and the details are left out: an error goes out in one frame. */
+/**
+ * More than that, and the details are left out. An error goes out in one frame, with the longest
+ * trailers: 24 KiB of text, as much of details, stack and a note, and 16 KiB of trailers.
+ */
 export const maxErrorDetailBytes = 16 * 1024;
+const maxStackChars = 2 * 1024;
 
 /**
  * A failure, as a handler may have thrown it: `PlugError` or anything else. Its stack goes along
@@ -84,7 +88,7 @@ function decodeDetail(bytes: Uint8Array): ErrorDetail {
 
 function stackOf(error: unknown): string {
   try {
-    return error instanceof Error ? cutText(String(error.stack ?? "")) : "";
+    return error instanceof Error ? String(error.stack ?? "").slice(0, maxStackChars) : "";
   } catch {
     return ""; // a getter of whoever threw it
   }

@@ -287,9 +287,11 @@ export async function pingWithin(
   timeoutMs: number | undefined,
 ): Promise<number> {
   const startedAt = performance.now();
-  const answered = connection.ping().then(() => true);
-  const isAnswered = timeoutMs === undefined ? await answered : await within(answered, timeoutMs);
-  if (isAnswered === true) return performance.now() - startedAt;
+  const answered = connection.ping();
+  if (timeoutMs === undefined || (await within(answered, timeoutMs))) {
+    await answered;
+    return performance.now() - startedAt;
+  }
   throw new PlugError(
     "deadline_exceeded",
     `plugin "${name}" did not answer a ping within timeoutMs ${timeoutMs}`,

@@ -101,13 +101,18 @@ function* pairsOf(init: MetadataInit): Iterable<readonly [string, MetadataValue]
     throw new PlugError("invalid_argument", `headers must be an object, got ${textOf(init)}`);
   }
   if (Symbol.iterator in init) {
-    yield* init;
+    for (const pair of init) {
+      if (!Array.isArray(pair)) {
+        throw new PlugError("invalid_argument", `headers must be pairs, got ${textOf(pair)}`);
+      }
+      yield pair as unknown as readonly [string, MetadataValue];
+    }
     return;
   }
   for (const [name, value] of Object.entries(init)) {
     if (value === undefined) continue;
-    if (typeof value === "string" || value instanceof Uint8Array) yield [name, value];
-    else for (const one of value) yield [name, one];
+    if (Array.isArray(value)) for (const one of value) yield [name, one];
+    else yield [name, value as MetadataValue];
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
-import type { ClientConnection, OpenedStream } from "../call/client-connection.ts";
+import type { CallPlacer, OpenedStream } from "../call/client-connection.ts";
 import type { Route } from "../call/outgoing-call.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
@@ -11,14 +11,10 @@ import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter, type PayloadReader, type PayloadWriter } from "../stream/payload.ts";
 import { type MessageSource, pump } from "../stream/pump.ts";
-import { Metadata } from "../metadata/metadata.ts";
 import type { CallOptions } from "./call-options.ts";
-import {
-  intercept,
-  interceptedRequest,
-  type InterceptedResponse,
-  type Interceptor,
-} from "./interceptor.ts";
+import { InterceptedService } from "./intercepted-service.ts";
+import type { Interceptor } from "./interceptor.ts";
+import { iterableOnce, message } from "./messages.ts";
 import type {
   BidiStreamingMethod,
   Caller,
@@ -45,7 +41,7 @@ export interface CallTarget {
    * @param isNested it is for a call that a handler makes on behalf of another.
    * @throws {PlugError} why no call can be placed any more.
    */
-  connection(isNested: boolean): ClientConnection;
+  connection(isNested: boolean): CallPlacer;
   close(): Promise<void>;
 }
 
@@ -64,31 +60,33 @@ export function bindService<C extends object, H extends object>(
   target: CallTarget,
   options: BindOptions = {},
 ): Caller {
-  return new BoundService(service, methodIds, target, options);
+  const { interceptors = [] } = options;
+  const bound = new BoundService(service, methodIds, target, options, interceptors.length > 0);
+  if (interceptors.length === 0) return bound;
+  return new InterceptedService(service.typeName, bound, interceptors);
 }
 
 class BoundService implements Caller {
   readonly #service: string;
   readonly #target: CallTarget;
   readonly #bindings: ReadonlyMap<Method<never>, Binding>;
-  readonly #interceptors: readonly Interceptor[];
   readonly #peerName: string;
 
   constructor(
     service: Service<object, never>,
     methodIds: MethodIds,
     target: CallTarget,
-    { interceptors = [], objectId = 0, peerName = "the plugin" }: BindOptions,
+    { objectId = 0, peerName = "the plugin" }: BindOptions,
+    givesMessages: boolean,
   ) {
     const { typeName, methods } = service;
     this.#service = typeName;
     this.#target = target;
-    this.#interceptors = interceptors;
     this.#peerName = peerName;
     this.#bindings = new Map(
       methods.map((method) => [
         method,
-        bind(typeName, method, methodIds.get(method.name), objectId),
+        bind(typeName, method, methodIds.get(method.name), objectId, givesMessages),
       ]),
     );
   }
@@ -101,8 +99,6 @@ class BoundService implements Caller {
     try {
       const { route, reader } = this.#binding(method);
       const value = message(method.input, request);
-      if (this.#interceptors.length > 0)
-        return this.#interceptedUnary(method, route, value, options);
       return this.#target
         .connection(isNested(options))
         .call(route, method.input, value, reader as PayloadReader<R>, options);
@@ -118,8 +114,8 @@ class BoundService implements Caller {
   ): AsyncIterable<MessageShape<O>> {
     return iterableOnce(() => {
       const value = message(method.input, request);
-      if (this.#interceptors.length > 0) return this.#interceptedMessages(method, value, options);
-      return this.#openMessages(method, method.input, value, options);
+      const stream = this.#open(method, method.input, value, emptyReader, options);
+      return stream.receiver as MessageReceiver<MessageShape<O>>;
     });
   }
 
@@ -129,15 +125,6 @@ class BoundService implements Caller {
     options?: CallOptions,
   ): Promise<R> {
     const reader = this.#binding(method).reader as PayloadReader<R>;
-    if (this.#interceptors.length > 0) {
-      const source = messagesOf(method.input, messages);
-      const response = await this.#intercepted(method, source, options, async (passed, terms) => {
-        const stream = this.#open(method, emptyWriter, undefined, method.output, terms);
-        void this.#send(method, stream, passed as MessageSource<MessageInitShape<I>>);
-        return stream.response;
-      });
-      return method.unpack(response.message as MessageShape<O>);
-    }
     const stream = this.#open(method, emptyWriter, undefined, reader, options);
     void this.#send(method, stream, messages);
     return stream.response;
@@ -149,95 +136,14 @@ class BoundService implements Caller {
     options?: CallOptions,
   ): AsyncIterable<MessageShape<O>> {
     return iterableOnce(() => {
-      if (this.#interceptors.length > 0) {
-        return this.#interceptedMessages(method, messagesOf(method.input, messages), options);
-      }
-      return this.#openBidi(method, messages, options);
+      const stream = this.#open(method, emptyWriter, undefined, emptyReader, options);
+      void this.#send(method, stream, messages);
+      return stream.receiver as MessageReceiver<MessageShape<O>>;
     });
   }
 
   close(): Promise<void> {
     return this.#target.close();
-  }
-
-  #openMessages<T, O extends DescMessage>(
-    method: Method<never>,
-    writer: PayloadWriter<T>,
-    value: T,
-    options: CallOptions | undefined,
-  ): MessageReceiver<MessageShape<O>> {
-    const stream = this.#open(method, writer, value, emptyReader, options);
-    return stream.receiver as MessageReceiver<MessageShape<O>>;
-  }
-
-  #openBidi<I extends DescMessage, O extends DescMessage>(
-    method: BidiStreamingMethod<never, I, O>,
-    messages: MessageSource<MessageInitShape<I>>,
-    options: CallOptions | undefined,
-  ): MessageReceiver<MessageShape<O>> {
-    const stream = this.#open(method, emptyWriter, undefined, emptyReader, options);
-    void this.#send(method, stream, messages);
-    return stream.receiver as MessageReceiver<MessageShape<O>>;
-  }
-
-  async #interceptedUnary<O extends DescMessage, R>(
-    method: UnaryMethod<never, any, O, any, R>,
-    route: Route,
-    value: unknown,
-    options: CallOptions | undefined,
-  ): Promise<R> {
-    const response = await this.#intercepted(method, value, options, (passed, terms) =>
-      this.#target
-        .connection(isNested(options))
-        .call(route, method.input, passed, method.output, terms),
-    );
-    return method.unpack(response.message as MessageShape<O>);
-  }
-
-  async *#interceptedMessages<O extends DescMessage>(
-    method: ServerStreamingMethod<never, any, O> | BidiStreamingMethod<never, any, O>,
-    value: unknown,
-    options: CallOptions | undefined,
-  ): AsyncGenerator<MessageShape<O>, undefined, undefined> {
-    const { message } = await this.#intercepted(method, value, options, async (passed, terms) =>
-      method.kind === "server_streaming"
-        ? this.#openMessages(method, method.input, passed, terms)
-        : this.#openBidi(method, passed as AsyncIterable<never>, terms),
-    );
-    yield* message as AsyncIterable<MessageShape<O>>;
-    return undefined;
-  }
-
-  // `place` places the call with what the interceptors have let through.
-  #intercepted(
-    method: Method<never>,
-    message: unknown,
-    options: CallOptions = {},
-    place: (message: unknown, terms: CallOptions) => Promise<unknown>,
-  ): Promise<InterceptedResponse> {
-    const isContext = (options.context as unknown) === options;
-    const headers = new Metadata(options.headers);
-    const request = interceptedRequest(method, this.#service, headers, options, message);
-    return intercept(this.#interceptors, request, async (passed) => {
-      const response = { headers: new Metadata(), trailers: new Metadata() };
-      const terms: CallOptions = {
-        context: options.context,
-        // A context tells by itself when it ends.
-        signal: isContext ? undefined : options.signal,
-        timeoutMs: isContext ? undefined : options.timeoutMs,
-        headers: passed.headers,
-        onHeader: (told) => {
-          for (const [name, value] of told) response.headers.append(name, value);
-          options.onHeader?.(told);
-        },
-        onTrailer: (told) => {
-          for (const [name, value] of told) response.trailers.append(name, value);
-          options.onTrailer?.(told);
-        },
-      };
-      const answer = await place(passed.message, terms);
-      return { ...response, message: answer } as InterceptedResponse;
-    });
   }
 
   #open<T, R>(
@@ -297,46 +203,15 @@ function isNested(options: CallOptions | undefined): boolean {
   return options?.context !== undefined;
 }
 
-// Messages of what users pass, for interceptors.
-async function* messagesOf<T, Init>(
-  codec: MessageCodec<T, Init>,
-  source: MessageSource<Init>,
-): AsyncGenerator<T, undefined, undefined> {
-  for await (const init of source) yield message(codec, init);
-  return undefined;
-}
-
 // For responses that have nothing in them.
 const emptyReader: PayloadReader<undefined> = { read: () => undefined };
-
-// So that a call that nobody iterates is never placed, and takes no place.
-function iterableOnce<T>(
-  start: () => AsyncIterableIterator<T, undefined, undefined>,
-): AsyncIterable<T> {
-  let isStarted = false;
-  return {
-    [Symbol.asyncIterator]() {
-      if (isStarted) throw new PlugError("failed_precondition", "a stream can be iterated once");
-      isStarted = true;
-      try {
-        return start();
-      } catch (error) {
-        return failed<T>(error);
-      }
-    },
-  };
-}
-
-// What goes wrong is said by the first step, as it would be later.
-async function* failed<T>(error: unknown): AsyncGenerator<T, undefined, undefined> {
-  throw error;
-}
 
 function bind(
   service: string,
   method: Method<never>,
   methodId: number | undefined,
   objectId: number,
+  givesMessages: boolean,
 ): Binding {
   const { output } = method;
   const route =
@@ -344,6 +219,8 @@ function bind(
   if (method.kind === "server_streaming" || method.kind === "bidi_streaming") {
     return { route, reader: emptyReader };
   }
+  // Interceptors see responses whole.
+  if (givesMessages) return { route, reader: output };
   const { unpack } = method;
   return {
     route,
@@ -351,19 +228,4 @@ function bind(
       read: (buffer, from, to, owned) => unpack(output.read(buffer, from, to, owned)),
     },
   };
-}
-
-/** A message from what a user passed. @throws {PlugError} `invalid_argument`: it cannot be one. */
-export function message<T, Init>(
-  codec: { readonly typeName: string; from(init: Init): T },
-  init: Init,
-): T {
-  try {
-    return codec.from(init);
-  } catch (error) {
-    if (isPlugError(error)) throw error;
-    throw new PlugError("invalid_argument", `cannot make a ${codec.typeName}: ${textOf(error)}`, {
-      cause: error,
-    });
-  }
 }

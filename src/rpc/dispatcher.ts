@@ -11,7 +11,7 @@ import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter } from "../stream/payload.ts";
 import { isMessageSource, pump } from "../stream/pump.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
-import { message } from "./bound-service.ts";
+
 import type { Served } from "./handler.ts";
 import {
   intercept,
@@ -19,6 +19,7 @@ import {
   type InterceptedResponse,
   type Interceptor,
 } from "./interceptor.ts";
+import { mapMessages, message } from "./messages.ts";
 import type { PeerServices } from "./peer-services.ts";
 import type { Method, UnaryMethod } from "./service.ts";
 import { streamFlags } from "./stream-flags.ts";
@@ -244,14 +245,13 @@ function responseMessage({ method }: Entry, call: IncomingCall, result: unknown)
 }
 
 // What a handler gives, as messages, for interceptors.
-async function* streamMessages(
+function streamMessages(
   { method: { output } }: Entry,
   call: IncomingCall,
   source: unknown,
-): AsyncGenerator<unknown, undefined, undefined> {
+): AsyncIterable<unknown> {
   if (!isMessageSource(source)) throw notIterable(call);
-  for await (const init of source) yield streamMessage(output, call, init);
-  return undefined;
+  return mapMessages(source, (init) => streamMessage(output, call, init));
 }
 
 // Resolves when all messages have gone out.

@@ -2,7 +2,8 @@
 
 import type { Message } from "@bufbuild/protobuf";
 
-import type { Metadata } from "../metadata/metadata.ts";
+import { PlugError } from "../error/plug-error.ts";
+import { Metadata } from "../metadata/metadata.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { Method } from "./service.ts";
 
@@ -67,11 +68,23 @@ export async function intercept(
 ): Promise<InterceptedResponse> {
   async function from(i: number, passed: InterceptedRequest): Promise<InterceptedResponse> {
     const interceptor = interceptors[i];
-    return interceptor === undefined
-      ? last(passed)
-      : interceptor(passed, (next) => from(i + 1, next));
+    if (interceptor === undefined) return last(passed);
+    const response = await interceptor(passed, (next) => from(i + 1, next));
+    if (isResponse(response)) return response;
+    throw new PlugError(
+      "internal",
+      `interceptor ${i + 1} of ${passed.service}.${passed.method} gave no response; return what next(request) gives`,
+    );
   }
   return from(0, request);
+}
+
+function isResponse(response: Partial<InterceptedResponse> | undefined | null): boolean {
+  return (
+    response?.headers instanceof Metadata &&
+    response.trailers instanceof Metadata &&
+    response.message !== undefined
+  );
 }
 
 /** What interceptors see of a call. */

@@ -2,6 +2,7 @@
 
 import type { DescribedService, Peer, ReferenceEvents } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
+import type { CallPlacer } from "../call/client-connection.ts";
 import { bindService, type CallTarget, type MethodIds } from "./bound-service.ts";
 import { checkHandler, type Served } from "./handler.ts";
 import type { Interceptor } from "./interceptor.ts";
@@ -46,7 +47,8 @@ const maxDescribedCount = 256;
 // What keeps an object of the other side alive: one for all clients of a reference.
 interface Holder {
   readonly objectId: number;
-  clientCount: number;
+  /** Clients that are not disposed, and calls in flight. */
+  userCount: number;
 }
 
 export class PeerServices implements Peer, ReferenceEvents {
@@ -157,7 +159,7 @@ export class PeerServices implements Peer, ReferenceEvents {
       methodIds,
       {
         connection: (isNested) => {
-          if (!isDisposed) return target.connection(isNested);
+          if (!isDisposed) return this.#holding(holder, target.connection(isNested));
           throw new PlugError(
             "failed_precondition",
             `the reference to ${service.typeName} was disposed`,
@@ -235,17 +237,39 @@ export class PeerServices implements Peer, ReferenceEvents {
   #hold(objectId: number): Holder {
     let holder = this.#held.get(objectId)?.deref();
     if (holder === undefined) {
-      holder = { objectId, clientCount: 0 };
+      holder = { objectId, userCount: 0 };
       this.#held.set(objectId, new WeakRef(holder));
       this.#collected.register(holder, objectId, holder);
     }
-    holder.clientCount += 1;
+    holder.userCount += 1;
     return holder;
   }
 
+  // Calls in flight hold the object as clients do: a request may still be on its way out, and a
+  // client that nobody has any more may be waiting for an answer.
+  #holding(holder: Holder, connection: CallPlacer): CallPlacer {
+    const hold = <T>(settled: Promise<T>): void => {
+      holder.userCount += 1;
+      const letGo = (): void => this.#letGo(holder);
+      settled.then(letGo, letGo);
+    };
+    return {
+      call: (...args) => {
+        const response = connection.call(...args);
+        hold(response);
+        return response;
+      },
+      openStream: (...args) => {
+        const stream = connection.openStream(...args);
+        hold(stream.response);
+        return stream;
+      },
+    };
+  }
+
   #letGo(holder: Holder): void {
-    holder.clientCount -= 1;
-    if (holder.clientCount > 0) return;
+    holder.userCount -= 1;
+    if (holder.userCount > 0) return;
     this.#collected.unregister(holder);
     this.#release(holder.objectId);
   }
