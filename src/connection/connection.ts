@@ -242,6 +242,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   }
 
   begin(call: OutgoingCall): void {
+    this.#transport.isAwaited = true;
     this.#outgoing.begin(call);
   }
 
@@ -251,6 +252,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
 
   settled(): void {
     this.#outgoing.settled();
+    if (this.#outgoing.count === 0) this.#transport.isAwaited = false;
   }
 
   receive(chunk: Uint8Array, from: number, to: number): void {

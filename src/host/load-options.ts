@@ -2,6 +2,7 @@
 
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
+import { transportNames, type TransportName } from "./offered-transports.ts";
 import { checkServed, type Pair, type Served } from "../rpc/handler.ts";
 import {
   checkedPeerOptions,
@@ -92,7 +93,15 @@ export interface LoadOptions extends PeerOptions {
    *
    * @defaultValue the best
    */
-  readonly transport?: "stdio" | "socket" | undefined;
+  readonly transport?: TransportName | undefined;
+
+  /**
+   * Looks for answers in shared memory for up to 50 µs before the process sleeps, where they lately
+   * came that soon. It is never done where there is one core.
+   *
+   * @defaultValue true
+   */
+  readonly poll?: boolean | undefined;
 }
 
 /** All options, checked. */
@@ -107,7 +116,8 @@ export interface CheckedLoadOptions extends CheckedPeerOptions {
   readonly stopTimeoutMs: number;
   readonly logger: (line: PluginLine) => void;
   readonly offer: readonly Served[];
-  readonly transport: "stdio" | "socket" | undefined;
+  readonly transport: TransportName | undefined;
+  readonly poll: boolean;
 }
 
 export const defaultSpans = {
@@ -126,6 +136,7 @@ const shapes: readonly (readonly [
   ["cwd", isString, "a string"],
   ["env", (value) => typeof value === "object" && value !== null, "an object of strings"],
   ["offer", isListOfPairs, "an array of [service, handler]"],
+  ["poll", (value) => typeof value === "boolean", "true or false"],
   ["signal", (value) => value instanceof AbortSignal, "an AbortSignal"],
   ["logger", (value) => value === false || typeof value === "function", "a function or false"],
 ];
@@ -149,10 +160,10 @@ export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
       throw new PlugError("invalid_argument", `${name} must be ${wanted}, got ${textOf(value)}`);
     }
   }
-  if (transport !== undefined && transport !== "stdio" && transport !== "socket") {
+  if (transport !== undefined && !transportNames.includes(transport)) {
     throw new PlugError(
       "invalid_argument",
-      `transport must be "stdio" or "socket", got "${String(transport)}"`,
+      `transport must be "ring", "socket" or "stdio", got "${String(transport)}"`,
     );
   }
   return {
@@ -168,6 +179,7 @@ export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
     ...checkedPeerOptions(options),
     offer: checkedOffer(options.offer),
     transport,
+    poll: options.poll ?? true,
   };
 }
 

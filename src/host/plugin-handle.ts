@@ -17,7 +17,7 @@ import type { StartedPlugin } from "./start-plugin.ts";
 export interface PluginStats {
   /** `2`, or `1` for a plugin built with the Go original. */
   readonly wire: 1 | 2;
-  readonly transport: "stdio" | "socket" | "memory";
+  readonly transport: "stdio" | "socket" | "ring" | "memory";
   /** Calls placed that are not settled. */
   readonly inFlightCount: number;
   /** Writes to the kernel, and the bytes in them. */

@@ -1,7 +1,5 @@
 // From a program to a connection: spawn, handshake, and the transport that both sides have.
 
-import { closeSync } from "node:fs";
-
 import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
 import { Connection } from "../connection/connection.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
@@ -11,8 +9,8 @@ import {
   offerFrame,
   type WantedService,
 } from "../handshake/host-handshake.ts";
-import type { HelloService, HelloTransport } from "../handshake/hello.ts";
-import { Child, endText, socketFdInChild } from "../process/child.ts";
+import type { HelloService } from "../handshake/hello.ts";
+import { Child, endText } from "../process/child.ts";
 import { LineReader } from "../process/line-reader.ts";
 import { pluginEnvironment } from "../process/plugin-environment.ts";
 import { obstacle } from "../process/start-failure.ts";
@@ -23,11 +21,11 @@ import { tableOf } from "../rpc/handler.ts";
 import type { CheckedPeerOptions } from "../rpc/peer-options.ts";
 import { newOrigin, PeerServices } from "../rpc/peer-services.ts";
 import { otherVersionsOf } from "../rpc/versions.ts";
-import { socketTransport } from "../transport/socket-transport.ts";
 import { StdioTransport } from "../transport/stdio-transport.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { Wire1Client } from "../wire1/wire1-client.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
+import { OfferedTransports } from "./offered-transports.ts";
 import { commandOf, type Program } from "./program.ts";
 
 /** A plugin that has answered. */
@@ -71,27 +69,29 @@ export async function startPlugin(
 ): Promise<StartedPlugin> {
   const inTheWay = obstacle(program.path, program.isScript);
   if (inTheWay !== undefined) throw inTheWay;
-  const hasSocket = options.transport !== "stdio";
+  const offered = new OfferedTransports(options.transport, options.poll);
   const origin = newOrigin();
-  const offer = offerFrame(
-    wanted,
-    options.limits,
-    offeredTransports(options.transport),
-    offeredServices(options),
-    origin,
-  );
-
-  const child = new Child({
-    path: program.path,
-    command: commandOf(program, options.args),
-    env: pluginEnvironment({ ...options, isScript: program.isScript }),
-    cwd: options.cwd,
-    hasSocket,
-    onLine: (text) => options.logger({ plugin: program.name, stream: "stderr", text }),
-  });
+  let offer: Uint8Array;
+  let child: Child;
+  try {
+    const services = offeredServices(options);
+    offer = offerFrame(wanted, options.limits, offered.hello, services, origin);
+    child = new Child({
+      path: program.path,
+      command: commandOf(program, options.args),
+      env: pluginEnvironment({ ...options, isScript: program.isScript }),
+      cwd: options.cwd,
+      hasSocket: offered.hasSocket,
+      memoryFd: offered.memoryFd,
+      onLine: (text) => options.logger({ plugin: program.name, stream: "stderr", text }),
+    });
+  } catch (error) {
+    offered.abandon();
+    throw error;
+  }
+  offered.started(child.socketFd);
   const stdio = new StdioTransport(child.stdout, child.stdin);
   const reader = new AnswerReader(wanted);
-  let socketFd = child.socketFd;
   try {
     stdio.start(reader);
     send(stdio, offer);
@@ -100,15 +100,14 @@ export async function startPlugin(
     reader.handOver(stdio, receiver);
     return { child, stdio, transport, ...started };
   } catch (error) {
-    if (socketFd !== undefined) closeSync(socketFd);
+    offered.close();
     throw await failure(error, program, child, stdio, reader);
   }
 
   function connect(outcome: HostOutcome) {
     if (outcome.wire === 1) {
-      if (options.transport === "socket") throw notOffered("socket", "the plugin speaks wire 1");
+      offered.takeStdio("the plugin speaks wire 1");
       checkNoStreams(wanted);
-      closeSocket();
       const connection = new Wire1Client({
         transport: stdio,
         maxMessageBytes: options.limits.maxMessageBytes,
@@ -126,24 +125,13 @@ export async function startPlugin(
         },
       };
     }
-    const { kind } = outcome.transport;
-    const onSocket = kind === "socket" && socketFd !== undefined;
-    if (options.transport === "socket" && !onSocket) {
-      throw notOffered("socket", `the plugin chose ${kind}`);
-    }
-    if (!onSocket && kind !== "stdio") throw notOffered(kind, "this host did not offer it");
-    let transport: Transport = stdio;
-    if (onSocket) {
-      const fd = socketFd as number;
-      socketFd = undefined; // the transport's from here on
-      transport = socketTransport(fd);
-    }
-    closeSocket();
+    const own = offered.take(outcome.transport.kind);
+    const transport = own ?? stdio;
     const { connection, peer } = connectWire2(outcome, transport, origin, options, events, target);
-    if (onSocket) connection.start();
+    if (own !== undefined) connection.start();
     return {
       transport,
-      receiver: onSocket ? printReceiver(program.name, options) : connection,
+      receiver: own === undefined ? connection : printReceiver(program.name, options),
       started: {
         wire: 2 as const,
         connection,
@@ -152,11 +140,6 @@ export async function startPlugin(
         methodIds: wanted.map(wire2MethodIds(outcome)),
       },
     };
-  }
-
-  function closeSocket(): void {
-    if (socketFd !== undefined) closeSync(socketFd);
-    socketFd = undefined;
   }
 }
 
@@ -224,17 +207,6 @@ export function agreedVersions({
   return Object.fromEntries(services.map(({ name, versions }) => [name, versions[0] as number]));
 }
 
-function offeredTransports(forced: CheckedLoadOptions["transport"]): HelloTransport[] {
-  const socket = { kind: "socket", fds: [socketFdInChild] };
-  const stdio = { kind: "stdio", fds: [] };
-  if (forced === "stdio") return [stdio];
-  return forced === "socket" ? [socket] : [socket, stdio];
-}
-
-function notOffered(kind: string, why: string): PlugError {
-  return new PlugError("handshake_mismatch", `transport "${kind}" cannot be had: ${why}`);
-}
-
 // Said at once, and not by the first call: such a plugin cannot have the service that is wanted.
 function checkNoStreams(wanted: readonly WantedMethods[]): void {
   const streaming = wanted.flatMap(({ name, streaming }) =>
@@ -268,7 +240,7 @@ function send(transport: Transport, frame: Uint8Array): void {
   transport.flush();
 }
 
-// With a socket for the protocol, what comes on stdout after the handshake is the plugin's prints.
+// With a way of its own for the protocol, what comes on stdout after the handshake is the plugin's prints.
 function printReceiver(plugin: string, { logger }: CheckedLoadOptions): Receiver {
   const lines = new LineReader((text) => logger({ plugin, stream: "stdout", text }));
   return {

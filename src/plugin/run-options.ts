@@ -28,6 +28,14 @@ export interface RunOptions extends PeerOptions {
   readonly drainTimeoutMs?: number | undefined;
 
   /**
+   * Looks for requests in shared memory for a little while before the process sleeps, where they
+   * lately came that soon. It is never done where there is one core.
+   *
+   * @defaultValue true
+   */
+  readonly poll?: boolean | undefined;
+
+  /**
    * When it aborts, the plugin takes no new calls (the host's fail with `draining`, and were not
    * started), answers those in flight, and ends: `run…` resolves.
    *
@@ -41,6 +49,7 @@ export interface CheckedRunOptions extends CheckedPeerOptions {
   readonly maxRunningHandlers: number;
   readonly drainTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly poll: boolean;
 }
 
 export const defaultRunOptions = { maxRunningHandlers: 16_384, drainTimeoutMs: 5_000 };
@@ -55,11 +64,14 @@ export function checkedRunOptions(options: RunOptions): CheckedRunOptions {
       `drainTimeoutMs must be a number from 0 to 2^31 - 1, got ${drainTimeoutMs}`,
     );
   }
-  const { signal } = options;
+  const { signal, poll = true } = options;
+  if (typeof poll !== "boolean") {
+    throw new PlugError("invalid_argument", `poll must be true or false, got ${textOf(poll)}`);
+  }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new PlugError("invalid_argument", `signal must be an AbortSignal, got ${textOf(signal)}`);
   }
-  return { maxRunningHandlers, drainTimeoutMs, signal, ...checkedPeerOptions(options) };
+  return { maxRunningHandlers, drainTimeoutMs, signal, poll, ...checkedPeerOptions(options) };
 }
 
 function definedOf({ maxRunningHandlers, drainTimeoutMs }: RunOptions) {

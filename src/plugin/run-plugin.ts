@@ -1,17 +1,21 @@
 // A plugin's main: answers one host, and resolves when that has gone.
 
-import { fstatSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
+import type { HelloTransport } from "../handshake/hello.ts";
+import { mapMemory } from "../process/shared-memory.ts";
 import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
 import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
 import { checkServed, type Pair, type Served } from "../rpc/handler.ts";
 import { newOrigin } from "../rpc/peer-services.ts";
 import type { Service } from "../rpc/service.ts";
 import { descriptorSource } from "../transport/byte-source.ts";
+import { ringMemoryBytes } from "../transport/ring-memory.ts";
+import { RingTransport } from "../transport/ring-transport.ts";
 import { socketTransport } from "../transport/socket-transport.ts";
 import { StdioTransport } from "../transport/stdio-transport.ts";
 import type { Transport } from "../transport/transport.ts";
@@ -108,7 +112,7 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
     writeSync(stdout, decision.answer);
     throw decision.error;
   }
-  const { transport, answer } = attach(decision);
+  const { transport, answer } = attach(decision, options);
   const onFrame = frameTracer();
   const serving = serve({ decision, served, options, transport, origin, onFrame });
   answer();
@@ -141,21 +145,44 @@ function crashOnUncaught(): () => void {
 }
 
 /** The best transport that both sides have, and how to say so. stdio is always there. */
-function attach(decision: Exclude<Decision, { wire: undefined }>): {
+function attach(
+  decision: Exclude<Decision, { wire: undefined }>,
+  options: CheckedRunOptions,
+): {
   readonly transport: Transport;
   readonly answer: () => void;
 } {
   if (decision.wire === 1) return attachStdio(decision.answer);
   for (const offered of decision.transports) {
-    const [fd] = offered.fds;
-    if (offered.kind === "socket" && fd !== undefined && isSocket(fd)) {
-      return {
-        transport: socketTransport(fd),
-        answer: () => writeSync(stdout, decision.answer(offered)),
-      };
+    const transport = transportOf(offered, options);
+    if (transport !== undefined) {
+      return { transport, answer: () => writeSync(stdout, decision.answer(offered)) };
     }
   }
   return attachStdio(decision.answer({ kind: "stdio", fds: [] }));
+}
+
+function transportOf(
+  { kind, fds }: HelloTransport,
+  { poll }: CheckedRunOptions,
+): Transport | undefined {
+  const [socketFd, memoryFd] = fds;
+  if (socketFd === undefined || !isSocket(socketFd)) return undefined;
+  if (kind === "socket") return socketTransport(socketFd);
+  if (kind !== "ring" || memoryFd === undefined) return undefined;
+  const memory = ringMemory(memoryFd);
+  return memory && new RingTransport({ memory, side: "plugin", socketFd, poll });
+}
+
+function ringMemory(fd: number): Uint8Array | undefined {
+  try {
+    if (fstatSync(fd).size !== ringMemoryBytes) return undefined;
+    const memory = mapMemory(fd);
+    closeSync(fd);
+    return memory;
+  } catch {
+    return undefined; // the next transport, then
+  }
 }
 
 function attachStdio(answer: Uint8Array): {

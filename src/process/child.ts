@@ -26,12 +26,16 @@ export interface ChildOptions {
   readonly cwd: string | undefined;
   /** Make a socket for the plugin's descriptor 3. */
   readonly hasSocket: boolean;
+  /** Becomes the plugin's descriptor 4. Only with a socket. */
+  readonly memoryFd: number | undefined;
   /** Told each line that the process writes on stderr. */
   readonly onLine: (text: string) => void;
 }
 
 /** The plugin's end of the socket, in the plugin. */
 export const socketFdInChild = 3;
+/** The shared memory, in the plugin. */
+export const memoryFdInChild = 4;
 
 export class Child {
   readonly pid: number;
@@ -61,7 +65,11 @@ export class Child {
         // host's terminal is the host's to deal with.
         detached: true,
         lazy: true,
-        stdio: [...streams.child, ...(options.hasSocket ? ["socket-fd"] : [])] as never,
+        stdio: [
+          ...streams.child,
+          ...(options.hasSocket ? ["socket-fd"] : []),
+          ...(options.memoryFd === undefined ? [] : [options.memoryFd]),
+        ] as never,
       });
     } catch (error) {
       streams.close();

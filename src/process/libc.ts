@@ -4,6 +4,7 @@
 // here has a way without it.
 
 import type * as Ffi from "bun:ffi";
+import { closeSync, ftruncateSync } from "node:fs";
 
 /** Set to `1` to do without bun:ffi. */
 export const noFfiVariable = "PLUG_NO_FFI";
@@ -12,6 +13,9 @@ export const noFfiVariable = "PLUG_NO_FFI";
 const cloexecFlag = 0o2000000;
 const setFlags = 4;
 const nonBlockFlag = 0o4000;
+const memfdFlags = 0x1 | 0x2; // close on exec, allow sealing
+const addSeals = 1033;
+const sizeSeals = 0x1 | 0x2 | 0x4; // seal the seals, shrink, grow
 const accessFlags = { read: 0, write: 1 } as const;
 
 const linuxNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"];
@@ -24,6 +28,11 @@ interface Libc {
   dup2(other: number, fd: number): void;
   /** Another descriptor for the same thing. */
   dup(fd: number): number;
+  /**
+   * A descriptor of new memory, all zero, whose size nobody can change; it does not pass to other
+   * children. Undefined where the system has none.
+   */
+  sealedMemory(byteLength: number): number | undefined;
   /** Makes one end of a FIFO non-blocking. Returns false where that cannot be done. */
   setNonBlocking(fd: number, access: keyof typeof accessFlags): boolean;
 }
@@ -53,6 +62,7 @@ function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     dup2: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
     // Variadic in C; on Linux its arguments travel as if it were not.
     fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+    memfd_create: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   });
   if (symbols === undefined) return undefined;
   return {
@@ -63,6 +73,19 @@ function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     },
     dup: (fd) => check("dup", symbols.dup(fd)),
     dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    sealedMemory(byteLength) {
+      const name = Buffer.from("bun-plug\0");
+      const fd = symbols.memfd_create(ptr(name), memfdFlags);
+      if (fd < 0) return undefined;
+      try {
+        ftruncateSync(fd, byteLength);
+        check("fcntl", symbols.fcntl(fd, addSeals, sizeSeals));
+        return fd;
+      } catch {
+        closeSync(fd);
+        return undefined;
+      }
+    },
     setNonBlocking: (fd, access) =>
       symbols.fcntl(fd, setFlags, nonBlockFlag | accessFlags[access]) >= 0,
   };
@@ -85,6 +108,7 @@ function loadDarwin({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     },
     dup: (fd) => check("dup", symbols.dup(fd)),
     dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    sealedMemory: () => undefined,
     setNonBlocking: () => false,
   };
 }

@@ -17,6 +17,7 @@ export function memoryTransports(): [Transport, Transport] {
 class MemoryTransport implements Transport {
   readonly kind = "memory";
   readonly sent = { writeCount: 0, byteCount: 0 };
+  isAwaited = false;
   readonly #out = new SendBuffer();
   #peer: MemoryTransport | undefined;
   #receiver: Receiver | undefined;

@@ -38,7 +38,6 @@ export class RingTransport implements Transport, Pollable {
   isAwaited = false;
   buffer: Uint8Array;
   view: DataView;
-  pollUntilNs = 0;
   readonly #memory: Uint8Array;
   readonly #memoryView: DataView;
   readonly #writer: RingWriter;
@@ -51,6 +50,11 @@ export class RingTransport implements Transport, Pollable {
   #isWaitingForRoom = false;
   #receiver: Receiver | undefined;
   #isDelivering = false;
+  // Something went out while the last chunk was taken: it was a request, and has been answered.
+  #hasAnswered = false;
+  // Until when it is worth looking for an answer, and for another request.
+  #answerUntilNs = 0;
+  #requestUntilNs = 0;
   #isPeerGone = false;
   #end: { readonly cause: Error | undefined } | undefined;
   #isClosed = false;
@@ -72,6 +76,12 @@ export class RingTransport implements Transport, Pollable {
       rung: () => this.#rung(),
       gone: (cause) => this.#peerGone(cause),
     });
+  }
+
+  get pollUntilNs(): number {
+    return this.isAwaited && this.#answerUntilNs > this.#requestUntilNs
+      ? this.#answerUntilNs
+      : this.#requestUntilNs;
   }
 
   get unsentBytes(): number {
@@ -119,6 +129,7 @@ export class RingTransport implements Transport, Pollable {
     if (byteCount === 0) return;
     this.sent.writeCount += 1;
     this.sent.byteCount += byteCount;
+    if (this.#isDelivering) this.#hasAnswered = true;
     // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
     if (this.#writer.takeSleep()) this.#doorbell.ring();
     else if (this.isAwaited && !this.#isDelivering) this.#expect();
@@ -158,7 +169,8 @@ export class RingTransport implements Transport, Pollable {
 
   sleep(): boolean {
     if (this.pollUntilNs > 0) this.#lookedInVain();
-    this.pollUntilNs = 0;
+    this.#answerUntilNs = 0;
+    this.#requestUntilNs = 0;
     try {
       return this.#reader.sleep();
     } catch (error) {
@@ -201,7 +213,7 @@ export class RingTransport implements Transport, Pollable {
       this.#skipsLeft -= 1;
       return;
     }
-    this.pollUntilNs = Bun.nanoseconds() + pollNs;
+    this.#answerUntilNs = Bun.nanoseconds() + pollNs;
     this.#awake();
   }
 
@@ -216,13 +228,17 @@ export class RingTransport implements Transport, Pollable {
     const pause = now - this.#lastTakenNs;
     this.#lastTakenNs = now;
     if (!this.#mayPoll) return;
-    if (this.pollUntilNs > 0) {
-      this.#skipCount >>= 1; // it was worth it
-    } else if (this.#skipsLeft > 0) {
+    if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
+    if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
+    if (!this.#hasAnswered) return;
+    this.#hasAnswered = false;
+    if (pause >= shortPauseNs) {
+      this.#requestUntilNs = 0;
+    } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
-      return;
+    } else {
+      this.#requestUntilNs = now + pollNs;
     }
-    this.pollUntilNs = this.isAwaited || pause < shortPauseNs ? now + pollNs : 0;
   }
 
   #lookedInVain(): void {

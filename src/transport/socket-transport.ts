@@ -56,6 +56,7 @@ export function socketTransport(fd: number): Transport {
 class SocketTransport implements Transport {
   readonly kind = "socket";
   readonly sent = { writeCount: 0, byteCount: 0 };
+  isAwaited = false;
   readonly #out = new SendBuffer();
   #socket: BunSocket | undefined;
   #receiver: Receiver | undefined;

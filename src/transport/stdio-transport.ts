@@ -31,6 +31,7 @@ export type ByteTarget =
 export class StdioTransport implements Transport {
   readonly kind = "stdio";
   readonly sent = { writeCount: 0, byteCount: 0 };
+  isAwaited = false;
   readonly #out = new SendBuffer();
   readonly #source: ByteSource;
   readonly #fd: number | undefined;

@@ -3,7 +3,7 @@
 // A transport carries bytes in order, both ways. It knows nothing of frames or calls, and nothing
 // above it knows which one it is.
 
-export type TransportKind = "stdio" | "socket" | "memory";
+export type TransportKind = "stdio" | "socket" | "ring" | "memory";
 
 /** What a transport tells the layer above. It is called in order, and never after `ended`. */
 export interface Receiver {
@@ -36,6 +36,9 @@ export interface Transport {
    * be written: what they can add up to is bounded by the limits on calls in flight.
    */
   readonly isCongested: boolean;
+
+  /** Set by the layer above while it waits for an answer: one may be looked for. */
+  isAwaited: boolean;
 
   /** Bytes that have been committed and not taken by the kernel. */
   readonly unsentBytes: number;
