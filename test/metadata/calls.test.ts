@@ -242,6 +242,30 @@ test("trace context goes on through a chain of calls, host to plugin to host and
   expect(seen).toEqual([["traceparent: 00-1-2-01"]]);
 });
 
+test("a nested call inherits all values of a name of the trace context", async () => {
+  const seen: string[][] = [];
+  const logger: Partial<LoggerHandler> = {
+    log(_way, { requestHeaders }) {
+      seen.push(plain(requestHeaders));
+      return "";
+    },
+  };
+  await using desk = await testDesk(metadataDesk(), { load: { offer: [[Logger, whole(logger)]] } });
+  const headers = { baggage: ["a=1", "b=2"], tracestate: ["c=3", "d=4"] };
+
+  await desk.ask(`{ "calls": ["context", "in options", "with own headers"] }`, { headers });
+
+  const [state, baggage] = [
+    ["tracestate: c=3", "tracestate: d=4"],
+    ["baggage: a=1", "baggage: b=2"],
+  ] as const;
+  expect(seen.map((lines) => lines.toSorted())).toEqual([
+    [...baggage, ...state],
+    [...baggage, ...state],
+    [...baggage, "own: 1", "tracestate: own"],
+  ]);
+});
+
 test("a call that waits for its turn has the headers that it was placed with", async () => {
   await using desk = await testDesk(metadataDesk(), { load: { maxInFlightCalls: 1 } });
   const headers = new Metadata({ a: "placed" });
@@ -264,6 +288,19 @@ test("headers that cannot travel reject the call with invalid_argument, and it i
   }
 
   expect(pluginOf(desk).stats()).toEqual(before);
+});
+
+test("headers that are of no type at all reject with invalid_argument", async () => {
+  await using desk = await testDesk(metadataDesk());
+  await using intercepted = await testDesk(metadataDesk(), {
+    load: { interceptors: [(request, next) => next(request)] },
+  });
+  for (const headers of [{ a: 5 }, { a: null }, { a: {} }, [1, 2], [null], new Uint8Array(2)]) {
+    for (const client of [desk, intercepted]) {
+      const error = await rejection(client.ask("{}", { headers: headers as never }));
+      expect(error.code).toBe("invalid_argument");
+    }
+  }
 });
 
 test("a context's metadata is there without anybody asking for it, and empty", async () => {

@@ -3,14 +3,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { create } from "@bufbuild/protobuf";
-import {
-  type InterceptedRequest,
-  type InterceptedResponse,
-  type Interceptor,
-  Metadata,
-  PlugError,
-  pluginOf,
-} from "bun-plug";
+import { type InterceptedRequest, type Interceptor, Metadata, PlugError, pluginOf } from "bun-plug";
 import type { TestOptions } from "bun-plug/testing";
 
 import { kinds, told } from "../metadata/support/kinds.ts";
@@ -482,32 +475,6 @@ for (const [side, on] of [
       await eventually("all five have stopped", () => stopped === 5);
       await eventually("no call is left", () => pluginOf(desk).stats().inFlightCount === 0);
     });
-
-    test("that answer with nothing, or with no stream, fail their call alone", async () => {
-      const { headers, trailers } = { headers: new Metadata(), trailers: new Metadata() };
-      const answers: unknown[] = [undefined, {}, { headers, trailers, message: 5 }];
-      let answer: unknown;
-      let isOn = true;
-      const wrong: Interceptor = (request, next) =>
-        isOn ? Promise.resolve(answer as InterceptedResponse) : next(request);
-      await using desk = await testDesk(echoDesk, on(wrong));
-
-      for (answer of answers) {
-        isOn = true;
-        for (const { call, kind } of calls.slice(1, 2)) {
-          const outcome = await within(
-            2_000,
-            call(desk).then(
-              () => kind,
-              () => "failed",
-            ),
-          );
-          expect(outcome).toBe("failed");
-        }
-        isOn = false;
-        expect(await desk.ask("a")).toBe("a!");
-      }
-    });
   });
 }
 
@@ -562,6 +529,18 @@ describe("interceptors of a load", () => {
 
       expect(late.code).toBe("deadline_exceeded");
       expect(await within(2_000, cancelled)).toMatchObject({ code: "cancelled", cause: "why" });
+    },
+  );
+
+  test.each(calls)(
+    "that answer with nothing reject a $kind call with a PlugError",
+    async ({ call }) => {
+      await using desk = await testDesk(
+        echoDesk,
+        onLoad(async () => undefined as never),
+      );
+
+      expect((await rejection(call(desk))).origin).toBe("local");
     },
   );
 
