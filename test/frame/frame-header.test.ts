@@ -12,13 +12,22 @@ import {
 
 describe("FrameKind", () => {
   // On the wire: a change here is a change of the protocol.
-  test("has the numbers 1 to 5, which never change", () => {
-    expect(Object.entries(FrameKind).slice(0, 5)).toEqual([
+  test("has the numbers 1 to 14, which never change", () => {
+    expect(Object.entries(FrameKind).slice(0, 14)).toEqual([
       ["Request", 1],
       ["Response", 2],
       ["Error", 3],
       ["Continue", 4],
       ["Cancel", 5],
+      ["Message", 6],
+      ["End", 7],
+      ["Credit", 8],
+      ["Headers", 9],
+      ["Ping", 10],
+      ["Pong", 11],
+      ["GoAway", 12],
+      ["Service", 13],
+      ["Release", 14],
     ]);
   });
 
@@ -38,6 +47,10 @@ describe("FrameKind", () => {
 });
 
 describe("FrameFlag", () => {
+  test("has these bits, which never change", () => {
+    expect(Object.values(FrameFlag)).toEqual([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80]);
+  });
+
   test("has one bit each", () => {
     const bits = Object.values(FrameFlag);
 
