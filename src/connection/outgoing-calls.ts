@@ -209,7 +209,7 @@ export class OutgoingCalls implements CallOwner {
     this.#endSource(call);
     if (!call.isSettled) {
       const error = decodeError(buffer.subarray(from, to));
-      this.#tell(call, () => call.tellTrailers());
+      this.#tell(call, () => call.tellMetadata());
       call.reject(error);
     }
     this.#finish(call);

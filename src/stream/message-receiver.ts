@@ -77,6 +77,8 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
       return;
     }
     this.#take(cost);
+    // Somebody still waits, and the sender must not wait for more.
+    if (this.#waiting.length > 0) this.#giveBack();
     waiting.resolve({ done: false, value });
   }
 

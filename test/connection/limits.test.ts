@@ -212,6 +212,42 @@ describe("maxInFlightCalls of the callee", () => {
     expect(peer.connection.closeReason?.message).toContain(`${most + 1} bytes of answers unread`);
   });
 
+  const small = { maxInFlightCalls: 1, maxInFlightStreams: 1, maxNestedCalls: 1 };
+  // What has been sent is as much as is right for a peer that reads slowly.
+  test.each([
+    ["pieces of a long answer", 256 * 1024 + 65_548],
+    ["messages of streams, as many as its window takes", 16 * 1024 * 1024],
+  ])("is not gone over by a peer that asks on while it has not read %s", (_, unsentBytes) => {
+    const peer = scripted({ limits: small, peerLimits: small, handler: new KeepingHandler() });
+    peer.transport.isCongested = true;
+    peer.transport.unsentBytes = unsentBytes;
+
+    peer.deliver(
+      request(1),
+      frame({ flags: FrameFlag.ServerStreams, requestId: 2 }),
+      frame({ flags: FrameFlag.Nested, requestId: 3 }),
+      frame({ kind: FrameKind.Ping }),
+    );
+
+    expect(peer.connection.closeReason).toBeUndefined();
+    expect(peer.connection.incomingCount).toBe(3);
+  });
+
+  test("is not gone over by a slow peer while a long request to it is on its way", async () => {
+    const { host, plugin } = pair({ handler: echo, hostHandler: echo, limits: small });
+    const requests = [patternBytes(900_000), patternBytes(900_000, 1)];
+
+    // Each has the other's request before its own has gone out.
+    const answers = await Promise.all([
+      call(host, requests[0] as Uint8Array),
+      call(plugin, requests[1] as Uint8Array),
+      host.ping(),
+      plugin.ping(),
+    ]);
+
+    expect(answers.slice(0, 2)).toEqual(requests);
+  });
+
   // A peer that asks for large answers and reads none of them must not take memory without end.
   test("counts calls whose answer has not been sent in full", async () => {
     const handler = new KeepingHandler();
