@@ -236,6 +236,24 @@ describe("a service that the host offers, or that a reference is of,", () => {
     );
   });
 
+  test("tells its handler the version that both know, and not the highest of its own", async () => {
+    const seen: number[] = [];
+    const noting: LoggerHandler = {
+      ...log,
+      log(line, { version }) {
+        seen.push(version);
+        return line;
+      },
+    };
+    const offer = [[{ ...Logger, version: 2 }, noting] as const];
+    const versions = { "peer.Logger": [1, 2] };
+    await using desk = await testDesk(handler(Logger), { load: { offer, versions } });
+
+    await desk.ask("offered");
+
+    expect(seen).toEqual([1]);
+  });
+
   test("is not meant by a list, which is of what is loaded or run", async () => {
     const options = { load: { versions: [1, 2] }, run: { versions: [2] } };
 

@@ -59,11 +59,16 @@ describe.each(transports)("over $over,", ({ open }) => {
       expect(metadataOf(events)).toEqual(["header h: 1", "trailer t: 2", "aborted"]);
     });
 
-    test("that fails without metadata is told of no trailers, once", async () => {
+    test("that fails is told of no headers and no trailers, once each, where there are none", async () => {
       const { events } = await told(place, desk, { error: "sorry" });
 
-      expect(events.filter((event) => event === "trailer")).toHaveLength(1);
-      expect(events.at(-1)).toBe("aborted");
+      expect(metadataOf(events)).toEqual(["header", "trailer", "aborted"]);
+    });
+
+    test("that fails before its first message is told of both all the same", async () => {
+      const { events } = await told(place, desk, { error: "sorry", count: 0 });
+
+      expect(metadataOf(events)).toEqual(["header", "trailer", "aborted"]);
     });
 
     test("may be of messages that are sent in pieces, in both directions", async () => {
@@ -264,6 +269,14 @@ test("a nested call inherits all values of a name of the trace context", async (
     [...baggage, ...state],
     [...baggage, "own: 1", "tracestate: own"],
   ]);
+});
+
+test("a call that fails with headers that are too long still brings its trailers", async () => {
+  await using desk = await testDesk(metadataDesk());
+  const script = { headers: { a: valueFor(8_193) }, trailers: { t: "2" }, error: "sorry" };
+  const { events, error } = await told(kinds[0]!.place, desk, script);
+  expect(error?.rawMessage).toBe("sorry");
+  expect(events).toContain("trailer t: 2");
 });
 
 test("a call that waits for its turn has the headers that it was placed with", async () => {

@@ -3,7 +3,14 @@
 import { describe, expect, test } from "bun:test";
 
 import { create } from "@bufbuild/protobuf";
-import { type InterceptedRequest, type Interceptor, Metadata, PlugError, pluginOf } from "bun-plug";
+import {
+  type InterceptedRequest,
+  type InterceptedResponse,
+  type Interceptor,
+  Metadata,
+  PlugError,
+  pluginOf,
+} from "bun-plug";
 import type { TestOptions } from "bun-plug/testing";
 
 import { kinds, told } from "../metadata/support/kinds.ts";
@@ -12,7 +19,7 @@ import { NoteSchema, type Text, TextSchema } from "../peer/gen/peer_pb.ts";
 import { type DeskHandler, Logger, type LoggerHandler, testDesk } from "../peer/gen/peer_plug.ts";
 import { eventually } from "../support/processes.ts";
 import { rejection } from "../support/rejection.ts";
-import { spanOf, within } from "../support/within.ts";
+import { within } from "../support/within.ts";
 
 const pass: Interceptor = (request, next) => next(request);
 
@@ -475,6 +482,28 @@ for (const [side, on] of [
       await eventually("all five have stopped", () => stopped === 5);
       await eventually("no call is left", () => pluginOf(desk).stats().inFlightCount === 0);
     });
+
+    test("that answer with nothing, or with no stream, fail their call alone", async () => {
+      const { headers, trailers } = { headers: new Metadata(), trailers: new Metadata() };
+      const answers: unknown[] = [undefined, {}, { headers, trailers, message: 5 }];
+      let answer: unknown;
+      let isOn = true;
+      const wrong: Interceptor = (request, next) =>
+        isOn ? Promise.resolve(answer as InterceptedResponse) : next(request);
+      await using desk = await testDesk(echoDesk, on(wrong));
+
+      for (answer of answers) {
+        isOn = true;
+        const texts = textsOf(desk.watch("a"));
+        const outcome = await within(
+          2_000,
+          texts.catch(() => "failed"),
+        );
+        expect(outcome).toBe("failed");
+        isOn = false;
+        expect(await desk.ask("a")).toBe("a!");
+      }
+    });
   });
 }
 
@@ -500,14 +529,11 @@ describe("interceptors of a load", () => {
       onLoad(retrying),
     );
 
-    let error: PlugError | undefined;
-    const span = await spanOf(
-      rejection(desk.ask("", { timeoutMs: 150 })).then((thrown) => {
-        error = thrown;
-      }),
-    );
+    const startedAt = performance.now();
+    const error = await rejection(desk.ask("", { timeoutMs: 150 }));
+    const span = performance.now() - startedAt;
 
-    expect(error?.code).toBe("deadline_exceeded");
+    expect(error.code).toBe("deadline_exceeded");
     expect(span).toBeGreaterThanOrEqual(149);
     expect(span).toBeLessThan(1_000);
     expect(lefts.length).toBeGreaterThan(1);
