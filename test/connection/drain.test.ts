@@ -7,6 +7,7 @@ import type { IncomingCall } from "../../src/call/incoming-call.ts";
 import { decodeError, encodeError } from "../../src/frame/error-payload.ts";
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { emptyWriter } from "../../src/stream/payload.ts";
+import { Clock } from "../support/clock.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { settled, turnsUntil } from "../support/fake-transport.ts";
 import {
@@ -331,6 +332,44 @@ describe("Connection.idle", () => {
     await settled();
 
     expect([before, settleCounts[0]]).toEqual([0, 1]);
+  });
+
+  test("resolves for each of those who ask, also while others wait", async () => {
+    const peer = scripted();
+    const result = peer.call(bytes());
+    const { settleCounts } = new Outcomes([peer.connection.idle(), peer.connection.idle()]);
+    await settled();
+    const before = [...settleCounts];
+
+    peer.deliver(response(1));
+    await result;
+    await settled();
+
+    expect([before, settleCounts]).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
+    await peer.connection.idle();
+  });
+
+  test("waits until the last answer has gone out", async () => {
+    using clock = new Clock();
+    const handler = new KeepingHandler();
+    const peer = scripted({ handler });
+    peer.deliver(request(1));
+    peer.transport.unsentBytes = 13;
+    const { settleCounts } = new Outcomes([peer.connection.idle()]);
+    handler.calls[0]?.call.respond(bytesWriter, bytes(1));
+    clock.advance(1_000);
+    await settled();
+    const before = settleCounts[0];
+
+    peer.transport.unsentBytes = 0;
+    clock.advance(100);
+    await settled();
+
+    expect([before, settleCounts[0]]).toEqual([0, 1]);
+    expect(clock.timerCount).toBe(0);
   });
 
   test("resolves when the connection is closed in the middle", async () => {

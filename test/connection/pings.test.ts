@@ -122,6 +122,18 @@ describe("Connection.ping", () => {
     expect(await rejection(peer.connection.ping())).toBe(reason);
   });
 
+  test("rejects with resource_exhausted beyond 1,024 at once, and sends nothing of it", async () => {
+    const peer = scripted();
+    const pings = Array.from({ length: 1_024 }, () => peer.connection.ping());
+
+    const error = await rejection(peer.connection.ping());
+
+    expect(error.code).toBe("resource_exhausted");
+    expect(await peer.sent()).toHaveLength(1_024);
+    peer.deliver(...pings.map((_, i) => pong(i + 1)));
+    await Promise.all(pings);
+  });
+
   test("rejects with unavailable when the transport ends", async () => {
     const peer = scripted();
     const answered = rejection(peer.connection.ping());
@@ -184,6 +196,34 @@ describe("a ping of the peer", () => {
     expect(peer.transport.unsentBytes).toBeLessThan(4 * 1024 * 1024);
   });
 
+  test("waits for its pong while nothing can be sent, and has it as soon as that can be", async () => {
+    const peer = scripted();
+    peer.transport.isCongested = true;
+    peer.deliver(...Array.from({ length: 1_024 }, (_, i) => ping(i + 1)));
+    const before = await peer.sent();
+
+    peer.transport.drained();
+
+    expect(before).toEqual([]);
+    expect((await peer.sent()).map(({ requestId }) => requestId)).toEqual(
+      Array.from({ length: 1_024 }, (_, i) => i + 1),
+    );
+  });
+
+  test("that is one more than 1,024 without a pong ends the connection", () => {
+    const peer = scripted();
+    peer.transport.isCongested = true;
+    peer.deliver(...Array.from({ length: 1_024 }, (_, i) => ping(i + 1)));
+    const before = peer.connection.closeReason;
+
+    peer.deliver(ping(2_000));
+
+    expect(before).toBeUndefined();
+    expect(peer.connection.closeReason?.message).toBe(
+      "[protocol_error] the peer has 1024 pings unanswered",
+    );
+  });
+
   test("may be one of a million, if the pongs are read", () => {
     const peer = scripted({ limits: { maxInFlightCalls: 1 } });
     const flood = joined(...Array.from({ length: 10_000 }, (_, i) => ping(i + 1)));
@@ -200,6 +240,7 @@ describe("a ping of the peer", () => {
 
 test.each([
   ["a pong that answers no ping", pong(1), "pong 1 answers no ping"],
+  ["a ping of id 0", ping(0), "ping has id 0"],
   ["a pong of id 0", pong(0), "pong 0 answers no ping"],
   [
     "a ping with a flag",

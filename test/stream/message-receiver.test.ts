@@ -135,6 +135,18 @@ describe("a MessageReceiver", () => {
     expect([before, credits]).toEqual([[], [22]]);
   });
 
+  test("gives credit back for a message at once if another next() waits for the one behind it", () => {
+    // The connection's window may be used up by that message alone.
+    const { receiver, credits } = newReceiver(new CreditPool(64));
+    void receiver.next();
+    void receiver.next();
+
+    receiver.push("a", quarterBytes);
+    receiver.push("b", quarterBytes);
+
+    expect(credits).toEqual([windowBytes / 4]);
+  });
+
   test("gives no credit back when it is over, whatever is taken then", async () => {
     const { receiver, credits, pool } = newReceiver();
     for (const text of ["a", "b", "c", "d"]) receiver.push(text, quarterBytes);

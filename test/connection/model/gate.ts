@@ -4,7 +4,6 @@ import type { Receiver, Transport } from "../../../src/transport/transport.ts";
 
 // Little, so that bulk data meets congestion often.
 const highWaterBytes = 100_000;
-const maxToldBytes = 65_000;
 
 /** Stands between a connection and its transport, of whatever kind that is. */
 export class Gate implements Transport {
@@ -39,12 +38,7 @@ export class Gate implements Transport {
     return this.#inner.sent;
   }
 
-  // No more than what one call may leave unread: the connection holds more against its peer.
   get unsentBytes(): number {
-    return Math.min(this.#backlogBytes, maxToldBytes);
-  }
-
-  get #backlogBytes(): number {
     return this.#inner.unsentBytes + this.peer.#heldBytes;
   }
 
@@ -54,7 +48,7 @@ export class Gate implements Transport {
 
   /** Nothing is on its way to the other end, and nothing is held before it. */
   get isClear(): boolean {
-    return this.#backlogBytes === 0 && this.sent.byteCount === this.peer.receivedBytes;
+    return this.unsentBytes === 0 && this.sent.byteCount === this.peer.receivedBytes;
   }
 
   start(receiver: Receiver): void {

@@ -103,7 +103,7 @@ export class Reading {
   readonly #onFault: (text: string) => void;
   /** Messages that have come. */
   seenCount = 0;
-  /** Messages that are wanted and have not come. */
+  /** `next()` calls that wait. */
   waitingCount = 0;
   isEnded = false;
   isLeft = false;
@@ -119,30 +119,21 @@ export class Reading {
     return this.isEnded || this.error !== undefined;
   }
 
-  /** Wants one more message, and asks for it when those that it wanted before have come. */
+  /** Others may be waiting already: whoever asks first is given the first message. */
   read(): void {
     this.waitingCount += 1;
-    if (this.waitingCount === 1) this.#next();
-  }
-
-  #next(): void {
     this.#receiver.next().then(
       ({ done, value }) => {
+        this.waitingCount -= 1;
         if (done === true) this.isEnded = true;
         else this.#take(value);
-        this.#came();
       },
       (error: unknown) => {
+        this.waitingCount -= 1;
         if (this.isOver) this.#onFault(`stream ${this.#tag} failed after its end`);
         this.error = error;
-        this.#came();
       },
     );
-  }
-
-  #came(): void {
-    this.waitingCount -= 1;
-    if (this.waitingCount > 0) this.#next();
   }
 
   leave(): void {
