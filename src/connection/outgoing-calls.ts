@@ -166,6 +166,7 @@ export class OutgoingCalls implements CallOwner {
       from += 4;
     }
     if ((flags & FrameFlag.Metadata) !== 0) from = this.#readTrailers(call, buffer, from, to);
+    if (call.receiver !== undefined && from < to) throw outOfPlace("response with a message", id);
     if ((flags & FrameFlag.More) === 0) {
       this.#deliver(call, buffer, from, to, false);
       return;

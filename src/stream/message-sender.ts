@@ -104,9 +104,6 @@ export class MessageSender {
     if (this.#stopReason !== undefined || this.isEnded) return;
     this.isEnded = true;
     this.#outlet.sendEnd(this.#id);
-    // From here on neither side counts what the reader has not taken yet.
-    this.#pool.release(this.#outstandingBytes);
-    this.#outstandingBytes = 0;
   }
 
   /**
@@ -115,7 +112,6 @@ export class MessageSender {
    * @throws {PlugError} `protocol_error`: that is more than was sent.
    */
   onCredit(byteCount: number): void {
-    if (this.isEnded) return; // it has crossed with the end
     if (byteCount > this.#outstandingBytes) {
       throw new PlugError(
         "protocol_error",

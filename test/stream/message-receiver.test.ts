@@ -147,10 +147,23 @@ describe("a MessageReceiver", () => {
     expect(credits).toEqual([windowBytes / 4]);
   });
 
-  test("gives no credit back when it is over, whatever is taken then", async () => {
+  test("goes on to give credit back after the end of its messages, until all are taken", async () => {
+    const { receiver, credits, pool } = newReceiver();
+    for (const text of ["a", "b", "c"]) receiver.push(text, quarterBytes);
+    const { outstandingBytes } = pool;
+    receiver.end();
+
+    expect(pool.outstandingBytes).toBe(outstandingBytes);
+    expect(await Array.fromAsync(receiver)).toEqual(["a", "b", "c"]);
+    expect(credits.reduce((sum, credit) => sum + credit, 0)).toBe(outstandingBytes);
+    expect(pool.outstandingBytes).toBe(0);
+  });
+
+  test("gives no credit back when the call is over, whatever is taken then", async () => {
     const { receiver, credits, pool } = newReceiver();
     for (const text of ["a", "b", "c", "d"]) receiver.push(text, quarterBytes);
     receiver.end();
+    receiver.release();
 
     expect(await Array.fromAsync(receiver)).toEqual(["a", "b", "c", "d"]);
     expect([credits, pool.outstandingBytes]).toEqual([[], 0]);
