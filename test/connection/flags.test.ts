@@ -87,6 +87,40 @@ describe.each(kinds)("kind %d, %s,", (kind, name, may, must) => {
   }
 });
 
+describe("a header", () => {
+  const empty = [5, 7, 10, 11];
+  const ofConnection = [12, 13, 14];
+
+  test.each(kinds.filter(([kind]) => kind !== FrameKind.Request))(
+    "of kind %d, %s, ends the connection with a method id",
+    (kind, name, _may, must) => {
+      const requestId = ofConnection.includes(kind) ? 0 : 1;
+
+      expect(ended(frame({ kind, flags: must, requestId, methodId: 7 }))).toBe(
+        `[protocol_error] ${name} frame has method id 7`,
+      );
+    },
+  );
+
+  test.each(kinds.filter(([kind]) => empty.includes(kind)))(
+    "of kind %d, %s, ends the connection with a payload, before that has come",
+    (kind, name) => {
+      const header = frame({ kind, payload: [1] }).subarray(0, 12);
+
+      expect(ended(header)).toBe(`[protocol_error] ${name} frame has a payload of 1 bytes`);
+    },
+  );
+
+  test.each(kinds.filter(([kind]) => ofConnection.includes(kind)))(
+    "of kind %d, %s, ends the connection with a request id",
+    (kind, name) => {
+      expect(ended(frame({ kind, requestId: 9 }))).toBe(
+        `[protocol_error] ${name} frame has request id 9`,
+      );
+    },
+  );
+});
+
 describe("a kind that is not known", () => {
   const unknown = Array.from({ length: 256 }, (_, kind) => kind).filter(
     (kind) => !kinds.some(([known]) => known === kind),

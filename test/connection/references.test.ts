@@ -104,15 +104,19 @@ describe("Connection.release", () => {
 
 describe("a frame about references", () => {
   const wrong: readonly [string, Uint8Array, string][] = [
-    ["a release of no id", frame({ kind: FrameKind.Release }), "release frame has 0 bytes"],
+    [
+      "a release of no id",
+      frame({ kind: FrameKind.Release, requestId: 0 }),
+      "release frame has 0 bytes",
+    ],
     [
       "a release of five bytes",
-      frame({ kind: FrameKind.Release, payload: [1, 2, 3, 4, 5] }),
+      frame({ kind: FrameKind.Release, requestId: 0, payload: [1, 2, 3, 4, 5] }),
       "release frame has 5 bytes instead of 4",
     ],
     [
       "a service that is none",
-      frame({ kind: FrameKind.Service, payload: [0x0a, 9] }),
+      frame({ kind: FrameKind.Service, requestId: 0, payload: [0x0a, 9] }),
       "service frame cannot be read",
     ],
   ];
@@ -130,7 +134,8 @@ describe("a frame about references", () => {
     const { services, references } = listening();
     const peer = scripted({ references });
 
-    peer.deliver(frame({ kind: FrameKind.Service, payload: encodeService(service(["Ring"])) }));
+    const payload = encodeService(service(["Ring"]));
+    peer.deliver(frame({ kind: FrameKind.Service, requestId: 0, payload }));
     peer.deliver(frame({ kind: 200, flags: 0x80, payload: patternBytes(500) }));
 
     expect(services).toEqual([{ name: "peer.Bell", version: 1, methods: ["Ring"] }]);
