@@ -65,6 +65,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   #peerDrainReason: PlugError | undefined;
   #isDraining = false;
   #idle: PromiseWithResolvers<void> | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ConnectionOptions) {
     const { transport, limits, peerLimits, handler, events = {} } = options;
@@ -225,10 +226,12 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     if (this.#closeReason === undefined) {
       if (this.#incoming.count > 0 || this.#outgoing.count > 0) return;
       if (this.#transport.unsentBytes > 0) {
-        setTimeout(this.#checkIdle, unsentPollMs);
+        clearTimeout(this.#idleTimer);
+        this.#idleTimer = setTimeout(this.#checkIdle, unsentPollMs);
         return;
       }
     }
+    clearTimeout(this.#idleTimer);
     this.#incoming.onIdle = undefined;
     this.#outgoing.onIdle = undefined;
     this.#idle?.resolve();

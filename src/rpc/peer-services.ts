@@ -274,20 +274,18 @@ export class PeerServices implements Peer, ReferenceEvents {
   // Calls in flight hold the object as clients do: a request may still be on its way out, and a
   // client that nobody has any more may be waiting for an answer.
   #holding(holder: Holder, connection: CallPlacer): CallPlacer {
-    const hold = <T>(settled: Promise<T>): void => {
-      holder.userCount += 1;
-      const letGo = (): void => this.#letGo(holder);
-      settled.then(letGo, letGo);
-    };
+    const letGo = (): void => this.#letGo(holder);
     return {
       call: (...args) => {
         const response = connection.call(...args);
-        hold(response);
-        return response;
+        holder.userCount += 1;
+        // The caller's own promise, so that a rejection that nobody hears is reported as one.
+        return response.finally(letGo);
       },
       openStream: (...args) => {
         const stream = connection.openStream(...args);
-        hold(stream.response);
+        holder.userCount += 1;
+        stream.response.then(letGo, letGo);
         return stream;
       },
     };

@@ -384,3 +384,19 @@ describe("Connection.idle", () => {
     await idle;
   });
 });
+
+test("a long request of which nothing has been sent is not sent after a go-away", async () => {
+  const peer = scripted();
+  peer.transport.isCongested = true;
+  const result = peer.call(patternBytes(100_000));
+  await peer.sent();
+
+  peer.deliver(
+    frame({ kind: FrameKind.GoAway, requestId: 0, payload: encodeError(over, "runtime") }),
+  );
+  const error = await rejection(result);
+  peer.transport.drained();
+
+  expect(error.code).toBe("draining");
+  expect(await peer.sent()).toEqual([]);
+});
