@@ -185,6 +185,7 @@ export class Dispatcher implements CallHandler {
     const { method, handler, service } = entry;
     const seen = interceptedRequest(method, service, call.requestHeaders, call, request);
     const response = await intercept(this.#interceptors, seen, async (passed) => {
+      call.requestHeaders = passed.headers;
       const result = method.handle(handler, passed.message as never, call);
       return {
         headers: call.responseHeaders,

@@ -339,3 +339,15 @@ function metadataOf(events: readonly string[]): string[] {
 function whole(logger: Partial<LoggerHandler>): LoggerHandler {
   return { log: () => "", tail: () => [], logAll: () => "", mirror: () => [], ...logger };
 }
+
+test("interceptors of a run may replace the headers of the request", async () => {
+  await using desk = await testDesk(metadataDesk(), {
+    run: {
+      interceptors: [(request, next) => next({ ...request, headers: new Metadata({ r: "1" }) })],
+    },
+  });
+  for (const { place } of kinds) {
+    const { texts } = await told(place, desk, {}, { a: "1" });
+    expect(texts[0]).toBe(`["r: 1"]`);
+  }
+});
