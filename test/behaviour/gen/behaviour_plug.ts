@@ -4,11 +4,12 @@
 // @generated from file behaviour.proto (package behaviour, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Blob, CountElement, Number } from "./behaviour_pb.ts";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bytes, flatCodecOf, int32, int64, isZero, loadService, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Blob, CountElement, CountRequest, Event, Number, Text } from "./behaviour_pb.ts";
 import { BlobSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Empty } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -199,13 +200,13 @@ export interface BehaviourHandler {
   events(context: CallContext): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
-const Blob$codec = /*@__PURE__*/ genericCodec(BlobSchema);
-const Number$codec = /*@__PURE__*/ genericCodec(NumberSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const CountRequest$codec = /*@__PURE__*/ genericCodec(CountRequestSchema);
-const CountElement$codec = /*@__PURE__*/ genericCodec(CountElementSchema);
-const Event$codec = /*@__PURE__*/ genericCodec(EventSchema);
+const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
+const Blob$codec = /*@__PURE__*/ flatCodecOf(BlobSchema, Blob$size, Blob$write, Blob$read);
+const Number$codec = /*@__PURE__*/ flatCodecOf(NumberSchema, Number$size, Number$write, Number$read);
+const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
+const CountRequest$codec = /*@__PURE__*/ flatCodecOf(CountRequestSchema, CountRequest$size, CountRequest$write, CountRequest$read);
+const CountElement$codec = /*@__PURE__*/ flatCodecOf(CountElementSchema, CountElement$size, CountElement$write, CountElement$read);
+const Event$codec = /*@__PURE__*/ flatCodecOf(EventSchema, Event$size, Event$write, Event$read);
 
 /** @generated from rpc behaviour.Behaviour.Echo */
 const Behaviour$echo: UnaryMethod<
@@ -494,4 +495,233 @@ export function runBehaviour(handler: BehaviourHandler, options?: RunOptions): P
  */
 export function testBehaviour(handler: BehaviourHandler, options?: TestOptions): Promise<Behaviour & AsyncDisposable> {
   return testService(Behaviour, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "behaviour.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Blob$new(): Blob {
+  return { $typeName: "behaviour.Blob", data: bytes.empty };
+}
+
+function Blob$size(m: Blob): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Blob$write(m: Blob, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 10; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Blob$read(r: Reader, end: number, m: Blob = Blob$new()): Blob {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Number$new(): Number {
+  return { $typeName: "behaviour.Number", number: zero64 };
+}
+
+function Number$size(m: Number): number {
+  let n = 0;
+  if (!isZero(m.number)) n += 1 + int64.size(m.number);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Number$write(m: Number, b: Uint8Array, p: number): number {
+  if (!isZero(m.number)) { b[p++] = 8; p = int64.write(m.number, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Number$read(r: Reader, end: number, m: Number = Number$new()): Number {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function CountRequest$new(): CountRequest {
+  return { $typeName: "behaviour.CountRequest", from: 0, to: 0, padding: 0, pauseMs: 0 };
+}
+
+function CountRequest$size(m: CountRequest): number {
+  let n = 0;
+  if (m.from !== 0) n += 1 + int32.size(m.from);
+  if (m.to !== 0) n += 1 + int32.size(m.to);
+  if (m.padding !== 0) n += 1 + int32.size(m.padding);
+  if (m.pauseMs !== 0) n += 1 + int32.size(m.pauseMs);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountRequest$write(m: CountRequest, b: Uint8Array, p: number): number {
+  if (m.from !== 0) { b[p++] = 8; p = int32.write(m.from, b, p); }
+  if (m.to !== 0) { b[p++] = 16; p = int32.write(m.to, b, p); }
+  if (m.padding !== 0) { b[p++] = 24; p = int32.write(m.padding, b, p); }
+  if (m.pauseMs !== 0) { b[p++] = 32; p = int32.write(m.pauseMs, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountRequest$read(r: Reader, end: number, m: CountRequest = CountRequest$new()): CountRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.from = int32.read(r);
+        break;
+      case 2:
+        m.to = int32.read(r);
+        break;
+      case 3:
+        m.padding = int32.read(r);
+        break;
+      case 4:
+        m.pauseMs = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CountElement$new(): CountElement {
+  return { $typeName: "behaviour.CountElement", number: 0, padding: bytes.empty };
+}
+
+function CountElement$size(m: CountElement): number {
+  let n = 0;
+  if (m.number !== 0) n += 1 + int32.size(m.number);
+  if (m.padding.length !== 0) n += 1 + bytes.size(m.padding);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountElement$write(m: CountElement, b: Uint8Array, p: number): number {
+  if (m.number !== 0) { b[p++] = 8; p = int32.write(m.number, b, p); }
+  if (m.padding.length !== 0) { b[p++] = 18; p = bytes.write(m.padding, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountElement$read(r: Reader, end: number, m: CountElement = CountElement$new()): CountElement {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int32.read(r);
+        break;
+      case 2:
+        m.padding = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Event$new(): Event {
+  return { $typeName: "behaviour.Event", what: "" };
+}
+
+function Event$size(m: Event): number {
+  let n = 0;
+  if (m.what !== "") n += 1 + string.size(m.what);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Event$write(m: Event, b: Uint8Array, p: number): number {
+  if (m.what !== "") { b[p++] = 10; p = string.write(m.what, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Event$read(r: Reader, end: number, m: Event = Event$new()): Event {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.what = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

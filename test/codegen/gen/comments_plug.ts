@@ -6,8 +6,9 @@
 
 // A comment on the package.
 
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { flatCodecOf, loadService, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { Text } from "./comments_pb.ts";
 import { TextSchema } from "./comments_pb.ts";
 
 /**
@@ -98,7 +99,7 @@ export interface CommentedHandler {
   old(text: string, context: CallContext): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
+const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
 
 /** @generated from rpc golden.comments.Commented.Ping */
 const Commented$ping: UnaryMethod<
@@ -349,4 +350,35 @@ export function runRetired(handler: RetiredHandler, options?: RunOptions): Promi
  */
 export function testRetired(handler: RetiredHandler, options?: TestOptions): Promise<Retired & AsyncDisposable> {
   return testService(Retired, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "golden.comments.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Hidden, HiddenSchema } from "./edition2024_pb.ts";
-import { AnswerSchema, QuestionSchema } from "./edition2024_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import { create } from "@bufbuild/protobuf";
+import type { Answer, Hidden, Question } from "./edition2024_pb.ts";
+import { AnswerSchema, HiddenSchema, QuestionSchema } from "./edition2024_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { codecOf, flatCodecOf, has, held, hold, loadService, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -30,8 +31,8 @@ export interface Edition2024Handler {
   ask(hidden: Hidden | undefined, text: string, context: CallContext): string | undefined | Promise<string | undefined>;
 }
 
-const Question$codec = /*@__PURE__*/ genericCodec(QuestionSchema);
-const Answer$codec = /*@__PURE__*/ genericCodec(AnswerSchema);
+const Question$codec = /*@__PURE__*/ codecOf(QuestionSchema, Question$size, Question$write, Question$read);
+const Answer$codec = /*@__PURE__*/ flatCodecOf(AnswerSchema, Answer$size, Answer$write, Answer$read);
 
 /** @generated from rpc golden.edition2024.Edition2024.Ask */
 const Edition2024$ask: UnaryMethod<
@@ -104,4 +105,102 @@ export function runEdition2024(handler: Edition2024Handler, options?: RunOptions
  */
 export function testEdition2024(handler: Edition2024Handler, options?: TestOptions): Promise<Edition2024 & AsyncDisposable> {
   return testService(Edition2024, handler, options);
+}
+
+function Question$new(): Question {
+  return { $typeName: "golden.edition2024.Question", text: "" };
+}
+
+function Question$size(m: Question): number {
+  let n = 0;
+  if (m.hidden !== undefined) n += 1 + held(hold(), Hidden$size(m.hidden));
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Question$write(m: Question, b: Uint8Array, p: number): number {
+  if (m.hidden !== undefined) { b[p++] = 10; p = Hidden$write(m.hidden, b, writeHeld(b, p)); }
+  if (m.text !== "") { b[p++] = 18; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Question$read(r: Reader, end: number, m: Question = Question$new()): Question {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.hidden = Hidden$read(r, r.enter(), m.hidden);
+        break;
+      case 2:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Answer$new(): Answer {
+  return create(AnswerSchema);
+}
+
+function Answer$size(m: Answer): number {
+  let n = 0;
+  if (has(m, "text")) n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Answer$write(m: Answer, b: Uint8Array, p: number): number {
+  if (has(m, "text")) { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Answer$read(r: Reader, end: number, m: Answer = Answer$new()): Answer {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Hidden$new(): Hidden {
+  return create(HiddenSchema);
+}
+
+function Hidden$size(m: Hidden): number {
+  let n = 0;
+  if (has(m, "name")) n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Hidden$write(m: Hidden, b: Uint8Array, p: number): number {
+  if (has(m, "name")) { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Hidden$read(r: Reader, end: number, m: Hidden = Hidden$new()): Hidden {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

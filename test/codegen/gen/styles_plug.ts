@@ -7,8 +7,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Request, Response } from "./styles_pb.ts";
 import { RequestSchema, ResponseSchema } from "./styles_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { flatCodecOf, int32, int64, isZero, loadService, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
@@ -56,10 +56,10 @@ export interface ByMessagesHandler {
   touch(request: Timestamp, context: CallContext): MessageInitShape<typeof TimestampSchema> | Promise<MessageInitShape<typeof TimestampSchema>>;
 }
 
-const Request$codec = /*@__PURE__*/ genericCodec(RequestSchema);
-const Response$codec = /*@__PURE__*/ genericCodec(ResponseSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const Timestamp$codec = /*@__PURE__*/ genericCodec(TimestampSchema);
+const Request$codec = /*@__PURE__*/ flatCodecOf(RequestSchema, Request$size, Request$write, Request$read);
+const Response$codec = /*@__PURE__*/ flatCodecOf(ResponseSchema, Response$size, Response$write, Response$read);
+const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
+const Timestamp$codec = /*@__PURE__*/ flatCodecOf(TimestampSchema, Timestamp$size, Timestamp$write, Timestamp$read);
 
 /** @generated from rpc golden.styles.ByMessages.Get */
 const ByMessages$get: UnaryMethod<
@@ -437,4 +437,130 @@ export function runNoRpcs(handler: NoRpcsHandler, options?: RunOptions): Promise
  */
 export function testNoRpcs(handler: NoRpcsHandler, options?: TestOptions): Promise<NoRpcs & AsyncDisposable> {
   return testService(NoRpcs, handler, options);
+}
+
+function Request$new(): Request {
+  return { $typeName: "golden.styles.Request", key: "" };
+}
+
+function Request$size(m: Request): number {
+  let n = 0;
+  if (m.key !== "") n += 1 + string.size(m.key);
+  if (m.limit !== undefined) n += 1 + int32.size(m.limit);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Request$write(m: Request, b: Uint8Array, p: number): number {
+  if (m.key !== "") { b[p++] = 10; p = string.write(m.key, b, p); }
+  if (m.limit !== undefined) { b[p++] = 16; p = int32.write(m.limit, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Request$read(r: Reader, end: number, m: Request = Request$new()): Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.key = string.read(r);
+        break;
+      case 2:
+        m.limit = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Response$new(): Response {
+  return { $typeName: "golden.styles.Response", value: "" };
+}
+
+function Response$size(m: Response): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Response$write(m: Response, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Response$read(r: Reader, end: number, m: Response = Response$new()): Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function Timestamp$new(): Timestamp {
+  return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$size(m: Timestamp): number {
+  let n = 0;
+  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
+  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Timestamp$read(r: Reader, end: number, m: Timestamp = Timestamp$new()): Timestamp {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }
