@@ -16,13 +16,28 @@ export function printCodecFile(f: GeneratedFile, file: DescFile): void {
 
   const scope = new NameScope(usedGlobals);
   const print = codecPrint(f, codecPath, messages, scope);
+  const MessageCodec = f.import("MessageCodec", codecPath, true);
+  const MessageInitShape = f.import("MessageInitShape", "@bufbuild/protobuf", true);
   // protobuf-es has its names from these too, so they differ from each other.
   for (const [index, message] of messages.entries()) {
     const Shape = f.importShape(message);
     const codec = scope.take(`${Shape.name}Codec`);
     if (index > 0) f.print();
     f.print(f.jsDoc(message));
-    f.print(f.export("const", codec), " = ", codecExpression(print, message), ";");
+    f.print(
+      f.export("const", codec),
+      ": ",
+      MessageCodec,
+      "<",
+      Shape,
+      ", ",
+      MessageInitShape,
+      "<typeof ",
+      f.importSchema(message, true),
+      ">> = ",
+      codecExpression(print, message),
+      ";",
+    );
     f.print();
     f.print("/** The bytes of a {@link ", Shape.name, "}. */");
     f.print(

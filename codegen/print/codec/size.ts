@@ -18,7 +18,7 @@ export function printSize(print: CodecPrint, message: DescMessage): void {
     one: (field, value) => ["n += ", plus(tagBytes(field.number), sizeOf(print, field, value)), ";"],
     packed: (field, list) => packed(print, field, list),
     entry: (field, key, value) => {
-      const inner = [plus(1, scalarSize(print, field.mapKey, key)), " + ", plus(1, valueSize(print, field, value))];
+      const inner = [plus(1, scalarSize(print, field.mapKey, key)), " + ", plus(1, sizeOf(print, field, value))];
       return ["n += ", plus(tagBytes(field.number), held(print, inner)), ";"];
     },
   });
@@ -34,18 +34,13 @@ function plus(byteCount: number, more: Printable): Printable {
 /** The size of a value without its tag. */
 function sizeOf(print: CodecPrint, field: DescField, value: Printable): Printable {
   if (field.message === undefined) {
-    const width = fixedWidth(scalarOf(field));
+    // Compilers complain of a loop that does not use what it goes through.
+    const width = value === "v" ? undefined : fixedWidth(scalarOf(field));
     return width ?? [scalarOfField(print, field), ".size(", value, ")"];
   }
   const { size } = print.functions.get(field.message)!;
   const inner = [size, "(", toMessage(print, field, value), ")"];
   return isGroup(field) ? plus(tagBytes(field.number), inner) : held(print, inner);
-}
-
-// Names the value even where its size is known, or compilers complain that it is not used.
-function valueSize(print: CodecPrint, field: DescField, value: Printable): Printable {
-  if (scalarOf(field) !== ScalarType.BOOL) return sizeOf(print, field, value);
-  return [scalarOfField(print, field), ".size(", value, ")"];
 }
 
 function scalarSize(print: CodecPrint, type: ScalarType, value: Printable): Printable {
