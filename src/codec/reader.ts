@@ -44,7 +44,7 @@ export class Reader {
     }
     this.#typeName = typeName;
     this.#from = from;
-    this.buffer = buffer;
+    this.buffer = plain(buffer);
     this.pos = from;
     this.limit = to;
     this.owned = owned;
@@ -231,6 +231,12 @@ export class Reader {
       `${byteCount} bytes are not a ${this.#typeName}: ${reason}, at offset ${at - this.#from}`,
     );
   }
+}
+
+// What is read must not depend on how the input is held, and `slice` of a Buffer is no copy.
+function plain(buffer: Uint8Array): Uint8Array {
+  if (Object.getPrototypeOf(buffer) === Uint8Array.prototype) return buffer;
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
 /** One for all: reading is never interrupted. */
