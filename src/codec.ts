@@ -3,16 +3,16 @@
 
 import "./platform.ts";
 
+export { allocate } from "./codec/allocate.ts";
 export { bytes, rawString, string } from "./codec/bytes.ts";
-export { codecOf, decode, encode, flatCodecOf } from "./codec/codec-of.ts";
 export { double, fixed32, float, sfixed32 } from "./codec/fixed.ts";
 export { genericCodec } from "./codec/generic-codec.ts";
 export { fixed64, int64, isZero, sfixed64, sint64, uint64, zero64 } from "./codec/int64.ts";
 export type { MessageCodec } from "./codec/message-codec.ts";
-export { requiredIsUnset } from "./codec/not-encodable.ts";
+export { notEncodable, requiredIsUnset } from "./codec/not-encodable.ts";
 export { has } from "./codec/presence.ts";
-export type { Reader } from "./codec/reader.ts";
-export { held, hold, writeHeld } from "./codec/sizes.ts";
+export { type Reader, reader } from "./codec/reader.ts";
+export { beginSize, beginWrite, held, hold, writeHeld } from "./codec/sizes.ts";
 export { setEntry, structFromJson, structToJson } from "./codec/struct.ts";
 export { unknownSize, writeUnknown } from "./codec/unknown-fields.ts";
 export { bool, int32, sint32, uint32 } from "./codec/varint.ts";

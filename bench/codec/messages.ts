@@ -29,10 +29,10 @@ export const messages = {
     counts: { apples: 3, pears: 250, plums: 70_000 },
     child: { key: "child-1", number: 42 },
   }),
-  // 300 lines of 100 characters, 8,000 numbers of one to five bytes, 1,600 doubles.
+  // 330 lines of 100 characters, 8,000 numbers of one to five bytes, 1,000 doubles.
   "large 64 KiB": create(LargeSchema, {
-    lines: Array.from({ length: 300 }, (_, i) => `line ${i}: `.padEnd(100, "the quick brown fox ")),
-    numbers: Array.from({ length: 8_000 }, (_, i) => (i * 2_654_435_761) >>> (i % 32)),
+    lines: Array.from({ length: 330 }, (_, i) => `line ${i}: `.padEnd(100, "the quick brown fox ")),
+    numbers: Array.from({ length: 8_000 }, (_, i) => Math.imul(i, 0x9e3779b1) >>> (1 + (i % 31))),
     samples: Array.from({ length: 1_000 }, (_, i) => i / 7),
   }),
   // The values of protobufjs's own benchmark, bench.json.

@@ -4,7 +4,7 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { GeneratedFile, Printable } from "@bufbuild/protoplugin";
 
 import type { CodecPrint } from "./codec/messages.ts";
-import { codecExpression } from "./codec/print.ts";
+import { printCodec } from "./codec/print.ts";
 import { serviceText } from "./doc.ts";
 import { printMethodTable, streamsRequests, streamsResponses } from "./method-table.ts";
 import { globalSymbol, inInterface, runtimePath, type ServiceNames } from "./names.ts";
@@ -82,9 +82,9 @@ function printHandler(f: GeneratedFile, { desc, names, methods }: ServicePrint):
 }
 
 function printCodecs(f: GeneratedFile, { codec, newCodecs }: ServicePrint): void {
-  if (newCodecs.length > 0) f.print();
   for (const { name, message } of newCodecs) {
-    f.print("const ", name, " = ", codecExpression(codec, message), ";");
+    f.print();
+    printCodec(codec, message, ["const ", name]);
   }
 }
 

@@ -7,11 +7,12 @@
 // @generated from file example.proto (package example, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, codecOf, flatCodecOf, held, hold, loadService, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, held, hold, loadService, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Empty, GetRequest, GetResponse, MarshalRequest, MarshalResponse, PutRequest } from "./example_pb.ts";
 import { EmptySchema, GetRequestSchema, GetResponseSchema, MarshalRequestSchema, MarshalResponseSchema, PutRequestSchema } from "./example_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Any, AnySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -56,10 +57,61 @@ export interface KVHandler {
   put(key: string, value: Uint8Array, context: CallContext): void | Promise<void>;
 }
 
-const GetRequest$codec = /*@__PURE__*/ flatCodecOf(GetRequestSchema, GetRequest$size, GetRequest$write, GetRequest$read);
-const GetResponse$codec = /*@__PURE__*/ flatCodecOf(GetResponseSchema, GetResponse$size, GetResponse$write, GetResponse$read);
-const PutRequest$codec = /*@__PURE__*/ flatCodecOf(PutRequestSchema, PutRequest$size, PutRequest$write, PutRequest$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
+const GetRequest$codec: MessageCodec<GetRequest, MessageInitShape<typeof GetRequestSchema>> = {
+  typeName: "example.GetRequest",
+  from: (init) => create(GetRequestSchema, init),
+  size(m) {
+    try {
+      return GetRequest$size(m);
+    } catch (error) {
+      throw notEncodable(GetRequestSchema, m, error);
+    }
+  },
+  write: GetRequest$write,
+  read: (b, from, to, owned) => reader.end(GetRequest$read(reader.start("example.GetRequest", b, from, to, owned), to)),
+};
+
+const GetResponse$codec: MessageCodec<GetResponse, MessageInitShape<typeof GetResponseSchema>> = {
+  typeName: "example.GetResponse",
+  from: (init) => create(GetResponseSchema, init),
+  size(m) {
+    try {
+      return GetResponse$size(m);
+    } catch (error) {
+      throw notEncodable(GetResponseSchema, m, error);
+    }
+  },
+  write: GetResponse$write,
+  read: (b, from, to, owned) => reader.end(GetResponse$read(reader.start("example.GetResponse", b, from, to, owned), to)),
+};
+
+const PutRequest$codec: MessageCodec<PutRequest, MessageInitShape<typeof PutRequestSchema>> = {
+  typeName: "example.PutRequest",
+  from: (init) => create(PutRequestSchema, init),
+  size(m) {
+    try {
+      return PutRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PutRequestSchema, m, error);
+    }
+  },
+  write: PutRequest$write,
+  read: (b, from, to, owned) => reader.end(PutRequest$read(reader.start("example.PutRequest", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "example.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("example.Empty", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.KV.Get */
 const KV$get: UnaryMethod<
@@ -186,8 +238,33 @@ export interface SerializerHandler {
   marshal(data: { [key: string]: Any }, context: CallContext): Uint8Array | Promise<Uint8Array>;
 }
 
-const MarshalRequest$codec = /*@__PURE__*/ codecOf(MarshalRequestSchema, MarshalRequest$size, MarshalRequest$write, MarshalRequest$read);
-const MarshalResponse$codec = /*@__PURE__*/ flatCodecOf(MarshalResponseSchema, MarshalResponse$size, MarshalResponse$write, MarshalResponse$read);
+const MarshalRequest$codec: MessageCodec<MarshalRequest, MessageInitShape<typeof MarshalRequestSchema>> = {
+  typeName: "example.MarshalRequest",
+  from: (init) => create(MarshalRequestSchema, init),
+  size(m) {
+    try {
+      return MarshalRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MarshalRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MarshalRequest$write(beginWrite(m, MarshalRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(MarshalRequest$read(reader.start("example.MarshalRequest", b, from, to, owned), to)),
+};
+
+const MarshalResponse$codec: MessageCodec<MarshalResponse, MessageInitShape<typeof MarshalResponseSchema>> = {
+  typeName: "example.MarshalResponse",
+  from: (init) => create(MarshalResponseSchema, init),
+  size(m) {
+    try {
+      return MarshalResponse$size(m);
+    } catch (error) {
+      throw notEncodable(MarshalResponseSchema, m, error);
+    }
+  },
+  write: MarshalResponse$write,
+  read: (b, from, to, owned) => reader.end(MarshalResponse$read(reader.start("example.MarshalResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.Serializer.Marshal */
 const Serializer$marshal: UnaryMethod<

@@ -4,7 +4,10 @@
 // itself would have to be made for each message, for 40 ns and more.
 
 import type { Reader } from "./reader.ts";
-import { checkInteger } from "./varint.ts";
+import { checkInt32, checkUint32 } from "./varint.ts";
+
+/** From here on, a list of doubles is worth a DataView: 1.7 ns for each, and otherwise 2.9. */
+const manyNumbers = 64;
 
 const words = new Int32Array(2);
 const float32 = new Float32Array(words.buffer);
@@ -29,7 +32,7 @@ export function writeWord(value: number, buffer: Uint8Array, at: number): number
 
 export const fixed32 = {
   size(value: number): number {
-    if (value >>> 0 !== value) checkInteger(value, 0, 0xffffffff);
+    checkUint32(value);
     return 4;
   },
 
@@ -38,11 +41,26 @@ export const fixed32 = {
   read(r: Reader): number {
     return readWord(r.buffer, r.take(4)) >>> 0;
   },
+
+  sizeAll(list: readonly number[]): number {
+    for (const value of list) fixed32.size(value);
+    return list.length * 4;
+  },
+
+  writeAll(list: readonly number[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = fixed32.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: number[]): void {
+    if ((tag & 7) !== 2) list.push(fixed32.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(fixed32.read(r));
+  },
 };
 
 export const sfixed32 = {
   size(value: number): number {
-    if ((value | 0) !== value) checkInteger(value, -0x80000000, 0x7fffffff);
+    checkInt32(value);
     return 4;
   },
 
@@ -50,6 +68,21 @@ export const sfixed32 = {
 
   read(r: Reader): number {
     return readWord(r.buffer, r.take(4));
+  },
+
+  sizeAll(list: readonly number[]): number {
+    for (const value of list) sfixed32.size(value);
+    return list.length * 4;
+  },
+
+  writeAll(list: readonly number[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = sfixed32.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: number[]): void {
+    if ((tag & 7) !== 2) list.push(sfixed32.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(sfixed32.read(r));
   },
 };
 
@@ -69,6 +102,21 @@ export const float = {
   read(r: Reader): number {
     words[0] = readWord(r.buffer, r.take(4));
     return float32[0] as number;
+  },
+
+  sizeAll(list: readonly number[]): number {
+    for (const value of list) float.size(value);
+    return list.length * 4;
+  },
+
+  writeAll(list: readonly number[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = float.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: number[]): void {
+    if ((tag & 7) !== 2) list.push(float.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(float.read(r));
   },
 };
 
@@ -98,5 +146,37 @@ export const double = {
     words[0] = readWord(r.buffer, at);
     words[1] = readWord(r.buffer, at + 4);
     return float64[0] as number;
+  },
+
+  sizeAll(list: readonly number[]): number {
+    for (const value of list) double.size(value);
+    return list.length * 8;
+  },
+
+  writeAll(list: readonly number[], buffer: Uint8Array, at: number): number {
+    if (list.length < manyNumbers) {
+      for (const value of list) at = double.write(value, buffer, at);
+      return at;
+    }
+    const view = new DataView(buffer.buffer, buffer.byteOffset);
+    for (const value of list) {
+      view.setFloat64(at, value, true);
+      at += 8;
+    }
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: number[]): void {
+    if ((tag & 7) !== 2) {
+      list.push(double.read(r));
+      return;
+    }
+    const end = r.packed();
+    if (end - r.pos >= manyNumbers * 8) {
+      const { buffer } = r;
+      const view = new DataView(buffer.buffer, buffer.byteOffset);
+      for (; r.pos + 8 <= end; r.pos += 8) list.push(view.getFloat64(r.pos, true));
+    }
+    while (r.pos < end) list.push(double.read(r));
   },
 };

@@ -123,6 +123,22 @@ export const int64 = {
     readVarint64(r);
     return signed();
   },
+
+  sizeAll(list: readonly Integer[]): number {
+    let size = 0;
+    for (const value of list) size += int64.size(value);
+    return size;
+  },
+
+  writeAll(list: readonly Integer[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = int64.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: bigint[]): void {
+    if ((tag & 7) !== 2) list.push(int64.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(int64.read(r));
+  },
 };
 
 export const uint64 = {
@@ -141,6 +157,22 @@ export const uint64 = {
     }
     readVarint64(r);
     return unsigned();
+  },
+
+  sizeAll(list: readonly Integer[]): number {
+    let size = 0;
+    for (const value of list) size += uint64.size(value);
+    return size;
+  },
+
+  writeAll(list: readonly Integer[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = uint64.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: bigint[]): void {
+    if ((tag & 7) !== 2) list.push(uint64.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(uint64.read(r));
   },
 };
 
@@ -164,6 +196,22 @@ export const sint64 = {
     high = (high >>> 1) ^ sign;
     return signed();
   },
+
+  sizeAll(list: readonly Integer[]): number {
+    let size = 0;
+    for (const value of list) size += sint64.size(value);
+    return size;
+  },
+
+  writeAll(list: readonly Integer[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = sint64.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: bigint[]): void {
+    if ((tag & 7) !== 2) list.push(sint64.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(sint64.read(r));
+  },
 };
 
 export const fixed64 = {
@@ -181,6 +229,22 @@ export const fixed64 = {
     readWords(r);
     return unsigned();
   },
+
+  sizeAll(list: readonly Integer[]): number {
+    let size = 0;
+    for (const value of list) size += fixed64.size(value);
+    return size;
+  },
+
+  writeAll(list: readonly Integer[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = fixed64.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: bigint[]): void {
+    if ((tag & 7) !== 2) list.push(fixed64.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(fixed64.read(r));
+  },
 };
 
 export const sfixed64 = {
@@ -194,6 +258,22 @@ export const sfixed64 = {
   read(r: Reader): bigint {
     readWords(r);
     return signed();
+  },
+
+  sizeAll(list: readonly Integer[]): number {
+    let size = 0;
+    for (const value of list) size += sfixed64.size(value);
+    return size;
+  },
+
+  writeAll(list: readonly Integer[], buffer: Uint8Array, at: number): number {
+    for (const value of list) at = sfixed64.write(value, buffer, at);
+    return at;
+  },
+
+  readAll(r: Reader, tag: number, list: bigint[]): void {
+    if ((tag & 7) !== 2) list.push(sfixed64.read(r));
+    else for (const end = r.packed(); r.pos < end;) list.push(sfixed64.read(r));
   },
 };
 

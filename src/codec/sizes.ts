@@ -22,12 +22,12 @@ export function beginSize<T>(message: T): T {
   return message;
 }
 
-/** Before `write`: whether the message was sized last, so that its sizes are there. */
-export function beginWrite(message: unknown): boolean {
-  const isSized = owner === message;
+/** Before `write`. A message that was not the last one to be sized is sized again. */
+export function beginWrite<T>(message: T, size: (message: T) => number): T {
+  if (owner !== message) size(beginSize(message));
   owner = undefined;
   next = 0;
-  return isSized;
+  return message;
 }
 
 /** Keeps a place for a size, since what is inside comes behind it. */

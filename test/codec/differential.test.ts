@@ -14,11 +14,12 @@ import {
   toBinary,
   toJson,
 } from "@bufbuild/protobuf";
-import { decode, encode, type MessageCodec } from "bun-plug/codec";
+import type { MessageCodec } from "bun-plug/codec";
 import fc from "fast-check";
 
 import { isPlugError } from "../../src/error/plug-error.ts";
 import { codecs, files } from "../conformance/messages.ts";
+import { decode, encode } from "./support/coding.ts";
 import { messageOf } from "./support/arbitrary.ts";
 import { difference } from "./support/same.ts";
 

@@ -5,39 +5,68 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { bool, bytes, codecOf, decode, double, encode, flatCodecOf, float, held, hold, int32, int64, isZero, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, isZero, notEncodable, reader, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { Child, Key, Large, Outer, Record, Test, Test_Enum, Test_Inner, Test_Inner_InnerInner, Value } from "./codec_bench_pb.ts";
 import { ChildSchema, KeySchema, LargeSchema, OuterSchema, RecordSchema, TestSchema, Test_InnerSchema, Test_Inner_InnerInnerSchema, ValueSchema } from "./codec_bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * @generated from message bench.codec.Key
  */
-export const KeyCodec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = /*@__PURE__*/ flatCodecOf(KeySchema, Key$size, Key$write, Key$read);
+export const KeyCodec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
+  typeName: "bench.codec.Key",
+  from: (init) => create(KeySchema, init),
+  size(m) {
+    try {
+      return Key$size(m);
+    } catch (error) {
+      throw notEncodable(KeySchema, m, error);
+    }
+  },
+  write: Key$write,
+  read: (b, from, to, owned) => reader.end(Key$read(reader.start("bench.codec.Key", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Key}. */
 export function encodeKey(message: Key): Uint8Array {
-  return encode(KeyCodec, message);
+  const bytes = allocate(KeyCodec.size(message));
+  KeyCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Key} of its bytes. */
 export function decodeKey(bytes: Uint8Array): Key {
-  return decode(KeyCodec, bytes);
+  return KeyCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message bench.codec.Value
  */
-export const ValueCodec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = /*@__PURE__*/ flatCodecOf(ValueSchema, Value$size, Value$write, Value$read);
+export const ValueCodec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
+  typeName: "bench.codec.Value",
+  from: (init) => create(ValueSchema, init),
+  size(m) {
+    try {
+      return Value$size(m);
+    } catch (error) {
+      throw notEncodable(ValueSchema, m, error);
+    }
+  },
+  write: Value$write,
+  read: (b, from, to, owned) => reader.end(Value$read(reader.start("bench.codec.Value", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Value}. */
 export function encodeValue(message: Value): Uint8Array {
-  return encode(ValueCodec, message);
+  const bytes = allocate(ValueCodec.size(message));
+  ValueCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Value} of its bytes. */
 export function decodeValue(bytes: Uint8Array): Value {
-  return decode(ValueCodec, bytes);
+  return ValueCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -45,31 +74,59 @@ export function decodeValue(bytes: Uint8Array): Value {
  *
  * @generated from message bench.codec.Record
  */
-export const RecordCodec: MessageCodec<Record, MessageInitShape<typeof RecordSchema>> = /*@__PURE__*/ codecOf(RecordSchema, Record$size, Record$write, Record$read);
+export const RecordCodec: MessageCodec<Record, MessageInitShape<typeof RecordSchema>> = {
+  typeName: "bench.codec.Record",
+  from: (init) => create(RecordSchema, init),
+  size(m) {
+    try {
+      return Record$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(RecordSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Record$write(beginWrite(m, Record$size), b, p),
+  read: (b, from, to, owned) => reader.end(Record$read(reader.start("bench.codec.Record", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Record}. */
 export function encodeRecord(message: Record): Uint8Array {
-  return encode(RecordCodec, message);
+  const bytes = allocate(RecordCodec.size(message));
+  RecordCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Record} of its bytes. */
 export function decodeRecord(bytes: Uint8Array): Record {
-  return decode(RecordCodec, bytes);
+  return RecordCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message bench.codec.Child
  */
-export const ChildCodec: MessageCodec<Child, MessageInitShape<typeof ChildSchema>> = /*@__PURE__*/ flatCodecOf(ChildSchema, Child$size, Child$write, Child$read);
+export const ChildCodec: MessageCodec<Child, MessageInitShape<typeof ChildSchema>> = {
+  typeName: "bench.codec.Child",
+  from: (init) => create(ChildSchema, init),
+  size(m) {
+    try {
+      return Child$size(m);
+    } catch (error) {
+      throw notEncodable(ChildSchema, m, error);
+    }
+  },
+  write: Child$write,
+  read: (b, from, to, owned) => reader.end(Child$read(reader.start("bench.codec.Child", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Child}. */
 export function encodeChild(message: Child): Uint8Array {
-  return encode(ChildCodec, message);
+  const bytes = allocate(ChildCodec.size(message));
+  ChildCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Child} of its bytes. */
 export function decodeChild(bytes: Uint8Array): Child {
-  return decode(ChildCodec, bytes);
+  return ChildCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -77,16 +134,30 @@ export function decodeChild(bytes: Uint8Array): Child {
  *
  * @generated from message bench.codec.Large
  */
-export const LargeCodec: MessageCodec<Large, MessageInitShape<typeof LargeSchema>> = /*@__PURE__*/ codecOf(LargeSchema, Large$size, Large$write, Large$read);
+export const LargeCodec: MessageCodec<Large, MessageInitShape<typeof LargeSchema>> = {
+  typeName: "bench.codec.Large",
+  from: (init) => create(LargeSchema, init),
+  size(m) {
+    try {
+      return Large$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(LargeSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Large$write(beginWrite(m, Large$size), b, p),
+  read: (b, from, to, owned) => reader.end(Large$read(reader.start("bench.codec.Large", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Large}. */
 export function encodeLarge(message: Large): Uint8Array {
-  return encode(LargeCodec, message);
+  const bytes = allocate(LargeCodec.size(message));
+  LargeCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Large} of its bytes. */
 export function decodeLarge(bytes: Uint8Array): Large {
-  return decode(LargeCodec, bytes);
+  return LargeCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -94,61 +165,117 @@ export function decodeLarge(bytes: Uint8Array): Large {
  *
  * @generated from message bench.codec.Test
  */
-export const TestCodec: MessageCodec<Test, MessageInitShape<typeof TestSchema>> = /*@__PURE__*/ codecOf(TestSchema, Test$size, Test$write, Test$read);
+export const TestCodec: MessageCodec<Test, MessageInitShape<typeof TestSchema>> = {
+  typeName: "bench.codec.Test",
+  from: (init) => create(TestSchema, init),
+  size(m) {
+    try {
+      return Test$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Test$write(beginWrite(m, Test$size), b, p),
+  read: (b, from, to, owned) => reader.end(Test$read(reader.start("bench.codec.Test", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Test}. */
 export function encodeTest(message: Test): Uint8Array {
-  return encode(TestCodec, message);
+  const bytes = allocate(TestCodec.size(message));
+  TestCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Test} of its bytes. */
 export function decodeTest(bytes: Uint8Array): Test {
-  return decode(TestCodec, bytes);
+  return TestCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message bench.codec.Test.Inner
  */
-export const Test_InnerCodec: MessageCodec<Test_Inner, MessageInitShape<typeof Test_InnerSchema>> = /*@__PURE__*/ codecOf(Test_InnerSchema, Test_Inner$size, Test_Inner$write, Test_Inner$read);
+export const Test_InnerCodec: MessageCodec<Test_Inner, MessageInitShape<typeof Test_InnerSchema>> = {
+  typeName: "bench.codec.Test.Inner",
+  from: (init) => create(Test_InnerSchema, init),
+  size(m) {
+    try {
+      return Test_Inner$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(Test_InnerSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Test_Inner$write(beginWrite(m, Test_Inner$size), b, p),
+  read: (b, from, to, owned) => reader.end(Test_Inner$read(reader.start("bench.codec.Test.Inner", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Test_Inner}. */
 export function encodeTest_Inner(message: Test_Inner): Uint8Array {
-  return encode(Test_InnerCodec, message);
+  const bytes = allocate(Test_InnerCodec.size(message));
+  Test_InnerCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Test_Inner} of its bytes. */
 export function decodeTest_Inner(bytes: Uint8Array): Test_Inner {
-  return decode(Test_InnerCodec, bytes);
+  return Test_InnerCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message bench.codec.Test.Inner.InnerInner
  */
-export const Test_Inner_InnerInnerCodec: MessageCodec<Test_Inner_InnerInner, MessageInitShape<typeof Test_Inner_InnerInnerSchema>> = /*@__PURE__*/ flatCodecOf(Test_Inner_InnerInnerSchema, Test_Inner_InnerInner$size, Test_Inner_InnerInner$write, Test_Inner_InnerInner$read);
+export const Test_Inner_InnerInnerCodec: MessageCodec<Test_Inner_InnerInner, MessageInitShape<typeof Test_Inner_InnerInnerSchema>> = {
+  typeName: "bench.codec.Test.Inner.InnerInner",
+  from: (init) => create(Test_Inner_InnerInnerSchema, init),
+  size(m) {
+    try {
+      return Test_Inner_InnerInner$size(m);
+    } catch (error) {
+      throw notEncodable(Test_Inner_InnerInnerSchema, m, error);
+    }
+  },
+  write: Test_Inner_InnerInner$write,
+  read: (b, from, to, owned) => reader.end(Test_Inner_InnerInner$read(reader.start("bench.codec.Test.Inner.InnerInner", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Test_Inner_InnerInner}. */
 export function encodeTest_Inner_InnerInner(message: Test_Inner_InnerInner): Uint8Array {
-  return encode(Test_Inner_InnerInnerCodec, message);
+  const bytes = allocate(Test_Inner_InnerInnerCodec.size(message));
+  Test_Inner_InnerInnerCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Test_Inner_InnerInner} of its bytes. */
 export function decodeTest_Inner_InnerInner(bytes: Uint8Array): Test_Inner_InnerInner {
-  return decode(Test_Inner_InnerInnerCodec, bytes);
+  return Test_Inner_InnerInnerCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message bench.codec.Outer
  */
-export const OuterCodec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = /*@__PURE__*/ codecOf(OuterSchema, Outer$size, Outer$write, Outer$read);
+export const OuterCodec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
+  typeName: "bench.codec.Outer",
+  from: (init) => create(OuterSchema, init),
+  size(m) {
+    try {
+      return Outer$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OuterSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Outer$write(beginWrite(m, Outer$size), b, p),
+  read: (b, from, to, owned) => reader.end(Outer$read(reader.start("bench.codec.Outer", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link Outer}. */
 export function encodeOuter(message: Outer): Uint8Array {
-  return encode(OuterCodec, message);
+  const bytes = allocate(OuterCodec.size(message));
+  OuterCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link Outer} of its bytes. */
 export function decodeOuter(bytes: Uint8Array): Outer {
-  return decode(OuterCodec, bytes);
+  return OuterCodec.read(bytes, 0, bytes.length, false);
 }
 
 function Key$new(): Key {
@@ -334,30 +461,16 @@ function Large$new(): Large {
 function Large$size(m: Large): number {
   let n = 0;
   for (const v of m.lines) n += 1 + string.size(v);
-  if (m.numbers.length > 0) {
-    let s = 0;
-    for (const v of m.numbers) s += uint32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.samples.length > 0) {
-    let s = 0;
-    for (const v of m.samples) s += double.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.numbers.length > 0) n += 1 + held(hold(), uint32.sizeAll(m.numbers));
+  if (m.samples.length > 0) n += 1 + held(hold(), double.sizeAll(m.samples));
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Large$write(m: Large, b: Uint8Array, p: number): number {
   for (const v of m.lines) { b[p++] = 10; p = string.write(v, b, p); }
-  if (m.numbers.length > 0) {
-    b[p++] = 18; p = writeHeld(b, p);
-    for (const v of m.numbers) p = uint32.write(v, b, p);
-  }
-  if (m.samples.length > 0) {
-    b[p++] = 26; p = writeHeld(b, p);
-    for (const v of m.samples) p = double.write(v, b, p);
-  }
+  if (m.numbers.length > 0) { b[p++] = 18; p = uint32.writeAll(m.numbers, b, writeHeld(b, p)); }
+  if (m.samples.length > 0) { b[p++] = 26; p = double.writeAll(m.samples, b, writeHeld(b, p)); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -370,12 +483,10 @@ function Large$read(r: Reader, end: number, m: Large = Large$new()): Large {
         m.lines.push(string.read(r));
         break;
       case 2:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.numbers.push(uint32.read(r));
-        else m.numbers.push(uint32.read(r));
+        uint32.readAll(r, tag, m.numbers);
         break;
       case 3:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.samples.push(double.read(r));
-        else m.samples.push(double.read(r));
+        double.readAll(r, tag, m.samples);
         break;
       default:
         r.unknown(m, tag);
@@ -518,17 +629,14 @@ function Outer$new(): Outer {
 
 function Outer$size(m: Outer): number {
   let n = 0;
-  if (m.bool.length > 0) n += 1 + held(hold(), m.bool.length);
+  if (m.bool.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bool));
   if (!Object.is(m.double, 0)) n += 1 + double.size(m.double);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Outer$write(m: Outer, b: Uint8Array, p: number): number {
-  if (m.bool.length > 0) {
-    b[p++] = 10; p = writeHeld(b, p);
-    for (const v of m.bool) p = bool.write(v, b, p);
-  }
+  if (m.bool.length > 0) { b[p++] = 10; p = bool.writeAll(m.bool, b, writeHeld(b, p)); }
   if (!Object.is(m.double, 0)) { b[p++] = 17; p = double.write(m.double, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -539,8 +647,7 @@ function Outer$read(r: Reader, end: number, m: Outer = Outer$new()): Outer {
     const tag = r.tag();
     switch (tag >>> 3) {
       case 1:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.bool.push(bool.read(r));
-        else m.bool.push(bool.read(r));
+        bool.readAll(r, tag, m.bool);
         break;
       case 2:
         m.double = double.read(r);

@@ -6,9 +6,10 @@ import type { GeneratedFile } from "@bufbuild/protoplugin";
 
 import { codecPath, NameScope, usedGlobals } from "../names.ts";
 import { codecPrint } from "./messages.ts";
-import { codecExpression, printFunctions } from "./print.ts";
+import { printCodec, printFunctions } from "./print.ts";
 
 /** Prints nothing for a file without messages, and protoplugin then leaves the file out. */
+// prettier-ignore
 export function printCodecFile(f: GeneratedFile, file: DescFile): void {
   f.preamble(file);
   const messages = messagesOf(file);
@@ -16,37 +17,19 @@ export function printCodecFile(f: GeneratedFile, file: DescFile): void {
 
   const scope = new NameScope(usedGlobals);
   const print = codecPrint(f, codecPath, messages, scope);
-  const MessageCodec = f.import("MessageCodec", codecPath, true);
-  const MessageInitShape = f.import("MessageInitShape", "@bufbuild/protobuf", true);
   // protobuf-es has its names from these too, so they differ from each other.
   for (const [index, message] of messages.entries()) {
     const Shape = f.importShape(message);
     const codec = scope.take(`${Shape.name}Codec`);
     if (index > 0) f.print();
     f.print(f.jsDoc(message));
-    f.print(
-      f.export("const", codec),
-      ": ",
-      MessageCodec,
-      "<",
-      Shape,
-      ", ",
-      MessageInitShape,
-      "<typeof ",
-      f.importSchema(message, true),
-      ">> = ",
-      codecExpression(print, message),
-      ";",
-    );
+    printCodec(print, message, f.export("const", codec));
     f.print();
     f.print("/** The bytes of a {@link ", Shape.name, "}. */");
-    f.print(
-      f.export("function", scope.take(`encode${Shape.name}`)),
-      "(message: ",
-      Shape,
-      "): Uint8Array {",
-    );
-    f.print("  return ", f.import("encode", codecPath), "(", codec, ", message);");
+    f.print(f.export("function", scope.take(`encode${Shape.name}`)), "(message: ", Shape, "): Uint8Array {");
+    f.print("  const bytes = ", f.import("allocate", codecPath), "(", codec, ".size(message));");
+    f.print("  ", codec, ".write(message, bytes, 0);");
+    f.print("  return bytes;");
     f.print("}");
     f.print();
     f.print("/** The {@link ", Shape.name, "} of its bytes. */");
@@ -56,7 +39,7 @@ export function printCodecFile(f: GeneratedFile, file: DescFile): void {
       Shape,
       " {",
     );
-    f.print("  return ", f.import("decode", codecPath), "(", codec, ", bytes);");
+    f.print("  return ", codec, ".read(bytes, 0, bytes.length, false);");
     f.print("}");
   }
   printFunctions(print);

@@ -18,11 +18,34 @@ export function printFunctions(print: CodecPrint): void {
   }
 }
 
-/** `codecOf(XSchema, X$size, X$write, X$read)`. */
+/** Prints the rest of `const XCodec`: its type, and an object of the message's functions. */
 // prettier-ignore
-export function codecExpression(print: CodecPrint, message: DescMessage): Printable {
+export function printCodec(print: CodecPrint, message: DescMessage, name: Printable): void {
   const { f, runtime } = print;
   const { size, write, read } = print.functions.get(message)!;
-  const factory = keepsSizes(message) ? "codecOf" : "flatCodecOf";
-  return ["/*@__PURE__*/ ", f.import(factory, runtime), "(", f.importSchema(message), ", ", size, ", ", write, ", ", read, ")"];
+  const MessageCodec = f.import("MessageCodec", runtime, true);
+  const MessageInitShape = f.import("MessageInitShape", "@bufbuild/protobuf", true);
+  const Shape = f.importShape(message);
+  const schema = f.importSchema(message);
+  const reader = f.import("reader", runtime);
+  const typeName = JSON.stringify(message.typeName);
+  const keeps = keepsSizes(message);
+  const sized = keeps ? [f.import("beginSize", runtime), "(m)"] : "m";
+  f.print(name, ": ", MessageCodec, "<", Shape, ", ", MessageInitShape, "<typeof ", schema, ">> = {");
+  f.print("  typeName: ", typeName, ",");
+  f.print("  from: (init) => ", f.runtime.create, "(", schema, ", init),");
+  f.print("  size(m) {");
+  f.print("    try {");
+  f.print("      return ", size, "(", sized, ");");
+  f.print("    } catch (error) {");
+  f.print("      throw ", f.import("notEncodable", runtime), "(", schema, ", m, error);");
+  f.print("    }");
+  f.print("  },");
+  if (keeps) {
+    f.print("  write: (m, b, p) => ", write, "(", f.import("beginWrite", runtime), "(m, ", size, "), b, p),");
+  } else {
+    f.print("  write: ", write, ",");
+  }
+  f.print("  read: (b, from, to, owned) => ", reader, ".end(", read, "(", reader, ".start(", typeName, ", b, from, to, owned), to)),");
+  f.print("};");
 }

@@ -147,6 +147,8 @@ function listLines(print: CodecPrint, field: DescField & { fieldKind: "list" }):
   const push = [list, ".push(", readScalar(print, field), ");"];
   const type = scalarOf(field);
   if (type === ScalarType.STRING || type === ScalarType.BYTES) return [push];
+  if (!isLongAsString(field))
+    return [[scalarOfField(print, field), ".readAll(r, tag, ", list, ");"]];
   return [
     ["if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) ", push],
     ["else ", push],

@@ -59,19 +59,6 @@ function held(print: CodecPrint, inner: Printable): Printable {
 }
 
 function packed(print: CodecPrint, field: DescField, list: string): Printable {
-  const tag = tagBytes(field.number);
-  if (scalarOf(field) === ScalarType.BOOL) {
-    return ["n += ", plus(tag, held(print, `${list}.length`)), ";"];
-  }
-  const size = [scalarOfField(print, field), ".size(v)"];
-  return [
-    "{\n    let s = 0;\n    for (const v of ",
-    list,
-    ") s += ",
-    size,
-    ";\n",
-    "    n += ",
-    plus(tag, held(print, "s")),
-    ";\n  }",
-  ];
+  const size = [scalarOfField(print, field), ".sizeAll(", list, ")"];
+  return ["n += ", plus(tagBytes(field.number), held(print, size)), ";"];
 }

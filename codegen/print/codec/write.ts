@@ -25,8 +25,8 @@ export function printWrite(print: CodecPrint, message: DescMessage): void {
   printFields(print, message, {
     one: (field, value) => ["{ ", writeOne(print, field, value, field.number), " }"],
     packed: (field, list) => [
-      "{\n    ", writeTag(field.number, WireType.length), " ", writeLength(print), "\n",
-      "    for (const v of ", list, ") p = ", scalarOfField(print, field), ".write(v, b, p);\n  }",
+      "{ ", writeTag(field.number, WireType.length),
+      " p = ", scalarOfField(print, field), ".writeAll(", list, ", b, ", f.import("writeHeld", print.runtime), "(b, p)); }",
     ],
     entry: (field, key, value) => [
       writeTag(field.number, WireType.length), " ", writeLength(print), "\n    ",

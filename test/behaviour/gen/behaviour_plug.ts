@@ -4,11 +4,12 @@
 // @generated from file behaviour.proto (package behaviour, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, flatCodecOf, int32, int64, isZero, loadService, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bytes, int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Blob, CountElement, CountRequest, Event, Number, Text } from "./behaviour_pb.ts";
 import { BlobSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Empty } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 
@@ -200,13 +201,103 @@ export interface BehaviourHandler {
   events(context: CallContext): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
-const Blob$codec = /*@__PURE__*/ flatCodecOf(BlobSchema, Blob$size, Blob$write, Blob$read);
-const Number$codec = /*@__PURE__*/ flatCodecOf(NumberSchema, Number$size, Number$write, Number$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
-const CountRequest$codec = /*@__PURE__*/ flatCodecOf(CountRequestSchema, CountRequest$size, CountRequest$write, CountRequest$read);
-const CountElement$codec = /*@__PURE__*/ flatCodecOf(CountElementSchema, CountElement$size, CountElement$write, CountElement$read);
-const Event$codec = /*@__PURE__*/ flatCodecOf(EventSchema, Event$size, Event$write, Event$read);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "behaviour.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("behaviour.Text", b, from, to, owned), to)),
+};
+
+const Blob$codec: MessageCodec<Blob, MessageInitShape<typeof BlobSchema>> = {
+  typeName: "behaviour.Blob",
+  from: (init) => create(BlobSchema, init),
+  size(m) {
+    try {
+      return Blob$size(m);
+    } catch (error) {
+      throw notEncodable(BlobSchema, m, error);
+    }
+  },
+  write: Blob$write,
+  read: (b, from, to, owned) => reader.end(Blob$read(reader.start("behaviour.Blob", b, from, to, owned), to)),
+};
+
+const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
+  typeName: "behaviour.Number",
+  from: (init) => create(NumberSchema, init),
+  size(m) {
+    try {
+      return Number$size(m);
+    } catch (error) {
+      throw notEncodable(NumberSchema, m, error);
+    }
+  },
+  write: Number$write,
+  read: (b, from, to, owned) => reader.end(Number$read(reader.start("behaviour.Number", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const CountRequest$codec: MessageCodec<CountRequest, MessageInitShape<typeof CountRequestSchema>> = {
+  typeName: "behaviour.CountRequest",
+  from: (init) => create(CountRequestSchema, init),
+  size(m) {
+    try {
+      return CountRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CountRequestSchema, m, error);
+    }
+  },
+  write: CountRequest$write,
+  read: (b, from, to, owned) => reader.end(CountRequest$read(reader.start("behaviour.CountRequest", b, from, to, owned), to)),
+};
+
+const CountElement$codec: MessageCodec<CountElement, MessageInitShape<typeof CountElementSchema>> = {
+  typeName: "behaviour.CountElement",
+  from: (init) => create(CountElementSchema, init),
+  size(m) {
+    try {
+      return CountElement$size(m);
+    } catch (error) {
+      throw notEncodable(CountElementSchema, m, error);
+    }
+  },
+  write: CountElement$write,
+  read: (b, from, to, owned) => reader.end(CountElement$read(reader.start("behaviour.CountElement", b, from, to, owned), to)),
+};
+
+const Event$codec: MessageCodec<Event, MessageInitShape<typeof EventSchema>> = {
+  typeName: "behaviour.Event",
+  from: (init) => create(EventSchema, init),
+  size(m) {
+    try {
+      return Event$size(m);
+    } catch (error) {
+      throw notEncodable(EventSchema, m, error);
+    }
+  },
+  write: Event$write,
+  read: (b, from, to, owned) => reader.end(Event$read(reader.start("behaviour.Event", b, from, to, owned), to)),
+};
 
 /** @generated from rpc behaviour.Behaviour.Echo */
 const Behaviour$echo: UnaryMethod<

@@ -6,10 +6,12 @@
 
 // A comment on the package.
 
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { flatCodecOf, loadService, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { Text } from "./comments_pb.ts";
 import { TextSchema } from "./comments_pb.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Leading comment of the service. It has:
@@ -99,7 +101,19 @@ export interface CommentedHandler {
   old(text: string, context: CallContext): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.comments.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.comments.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.comments.Commented.Ping */
 const Commented$ping: UnaryMethod<

@@ -8,8 +8,8 @@ import type { Closed, Everything, One, Open, Sub, SubSchema } from "./edition202
 import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { codecOf, flatCodecOf, has, held, hold, int32, int64, loadService, requiredIsUnset, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -67,8 +67,33 @@ export interface Edition2023Handler {
   echoOne(only: bigint, context: CallContext): bigint | undefined | Promise<bigint | undefined>;
 }
 
-const Everything$codec = /*@__PURE__*/ codecOf(EverythingSchema, Everything$size, Everything$write, Everything$read);
-const One$codec = /*@__PURE__*/ flatCodecOf(OneSchema, One$size, One$write, One$read);
+const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.edition2023.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.edition2023.Everything", b, from, to, owned), to)),
+};
+
+const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.edition2023.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$write,
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.edition2023.One", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.edition2023.Edition2023.EchoEverything */
 const Edition2023$echoEverything: UnaryMethod<
@@ -263,8 +288,7 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
         m.delimitedList.push(Sub$read(r, r.enterGroup(), undefined, 8));
         break;
       case 9:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.expanded.push(int32.read(r));
-        else m.expanded.push(int32.read(r));
+        int32.readAll(r, tag, m.expanded);
         break;
       case 10:
         m.choice = { case: "chosen", value: Sub$read(r, r.enterGroup(), m.choice.case === "chosen" ? m.choice.value : undefined, 10) };

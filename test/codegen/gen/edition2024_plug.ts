@@ -8,8 +8,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Answer, Hidden, Question } from "./edition2024_pb.ts";
 import { AnswerSchema, HiddenSchema, QuestionSchema } from "./edition2024_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { codecOf, flatCodecOf, has, held, hold, loadService, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -31,8 +31,33 @@ export interface Edition2024Handler {
   ask(hidden: Hidden | undefined, text: string, context: CallContext): string | undefined | Promise<string | undefined>;
 }
 
-const Question$codec = /*@__PURE__*/ codecOf(QuestionSchema, Question$size, Question$write, Question$read);
-const Answer$codec = /*@__PURE__*/ flatCodecOf(AnswerSchema, Answer$size, Answer$write, Answer$read);
+const Question$codec: MessageCodec<Question, MessageInitShape<typeof QuestionSchema>> = {
+  typeName: "golden.edition2024.Question",
+  from: (init) => create(QuestionSchema, init),
+  size(m) {
+    try {
+      return Question$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(QuestionSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Question$write(beginWrite(m, Question$size), b, p),
+  read: (b, from, to, owned) => reader.end(Question$read(reader.start("golden.edition2024.Question", b, from, to, owned), to)),
+};
+
+const Answer$codec: MessageCodec<Answer, MessageInitShape<typeof AnswerSchema>> = {
+  typeName: "golden.edition2024.Answer",
+  from: (init) => create(AnswerSchema, init),
+  size(m) {
+    try {
+      return Answer$size(m);
+    } catch (error) {
+      throw notEncodable(AnswerSchema, m, error);
+    }
+  },
+  write: Answer$write,
+  read: (b, from, to, owned) => reader.end(Answer$read(reader.start("golden.edition2024.Answer", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.edition2024.Edition2024.Ask */
 const Edition2024$ask: UnaryMethod<

@@ -5,12 +5,13 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Choice, OnlyChoice, Outer, Outer_Inner, Outer_Inner_Kind, TwoChoices } from "./messages_pb.ts";
 import { ChoiceSchema, OnlyChoiceSchema, OuterSchema, Outer_InnerSchema, TwoChoicesSchema } from "./messages_pb.ts";
 import type { Point, Unit } from "./nested/deep/types_pb.ts";
 import { PointSchema } from "./nested/deep/types_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, bytes, codecOf, double, flatCodecOf, held, hold, int32, int64, loadService, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.messages.Messages
@@ -94,12 +95,89 @@ export interface MessagesHandler {
   echoNested(name: string, kind: Outer_Inner_Kind, children: Outer_Inner[], context: CallContext): MessageInitShape<typeof Outer_InnerSchema> | Promise<MessageInitShape<typeof Outer_InnerSchema>>;
 }
 
-const Outer$codec = /*@__PURE__*/ codecOf(OuterSchema, Outer$size, Outer$write, Outer$read);
-const Choice$codec = /*@__PURE__*/ codecOf(ChoiceSchema, Choice$size, Choice$write, Choice$read);
-const OnlyChoice$codec = /*@__PURE__*/ codecOf(OnlyChoiceSchema, OnlyChoice$size, OnlyChoice$write, OnlyChoice$read);
-const TwoChoices$codec = /*@__PURE__*/ flatCodecOf(TwoChoicesSchema, TwoChoices$size, TwoChoices$write, TwoChoices$read);
-const Point$codec = /*@__PURE__*/ flatCodecOf(PointSchema, Point$size, Point$write, Point$read);
-const Outer_Inner$codec = /*@__PURE__*/ codecOf(Outer_InnerSchema, Outer_Inner$size, Outer_Inner$write, Outer_Inner$read);
+const Outer$codec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
+  typeName: "golden.messages.Outer",
+  from: (init) => create(OuterSchema, init),
+  size(m) {
+    try {
+      return Outer$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OuterSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Outer$write(beginWrite(m, Outer$size), b, p),
+  read: (b, from, to, owned) => reader.end(Outer$read(reader.start("golden.messages.Outer", b, from, to, owned), to)),
+};
+
+const Choice$codec: MessageCodec<Choice, MessageInitShape<typeof ChoiceSchema>> = {
+  typeName: "golden.messages.Choice",
+  from: (init) => create(ChoiceSchema, init),
+  size(m) {
+    try {
+      return Choice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Choice$write(beginWrite(m, Choice$size), b, p),
+  read: (b, from, to, owned) => reader.end(Choice$read(reader.start("golden.messages.Choice", b, from, to, owned), to)),
+};
+
+const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
+  typeName: "golden.messages.OnlyChoice",
+  from: (init) => create(OnlyChoiceSchema, init),
+  size(m) {
+    try {
+      return OnlyChoice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyChoice$read(reader.start("golden.messages.OnlyChoice", b, from, to, owned), to)),
+};
+
+const TwoChoices$codec: MessageCodec<TwoChoices, MessageInitShape<typeof TwoChoicesSchema>> = {
+  typeName: "golden.messages.TwoChoices",
+  from: (init) => create(TwoChoicesSchema, init),
+  size(m) {
+    try {
+      return TwoChoices$size(m);
+    } catch (error) {
+      throw notEncodable(TwoChoicesSchema, m, error);
+    }
+  },
+  write: TwoChoices$write,
+  read: (b, from, to, owned) => reader.end(TwoChoices$read(reader.start("golden.messages.TwoChoices", b, from, to, owned), to)),
+};
+
+const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
+  typeName: "golden.deep.Point",
+  from: (init) => create(PointSchema, init),
+  size(m) {
+    try {
+      return Point$size(m);
+    } catch (error) {
+      throw notEncodable(PointSchema, m, error);
+    }
+  },
+  write: Point$write,
+  read: (b, from, to, owned) => reader.end(Point$read(reader.start("golden.deep.Point", b, from, to, owned), to)),
+};
+
+const Outer_Inner$codec: MessageCodec<Outer_Inner, MessageInitShape<typeof Outer_InnerSchema>> = {
+  typeName: "golden.messages.Outer.Inner",
+  from: (init) => create(Outer_InnerSchema, init),
+  size(m) {
+    try {
+      return Outer_Inner$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(Outer_InnerSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Outer_Inner$write(beginWrite(m, Outer_Inner$size), b, p),
+  read: (b, from, to, owned) => reader.end(Outer_Inner$read(reader.start("golden.messages.Outer.Inner", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.messages.Messages.EchoOuter */
 const Messages$echoOuter: UnaryMethod<

@@ -5,13 +5,14 @@
 // @generated from file names.proto (package golden.names, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, Reader, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, bytes, codecOf, double, flatCodecOf, held, hold, int32, loadService as loadService$1, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, loadService as loadService$1, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Arguments, Context, Hiding, Options, Text, Words } from "./names_pb.ts";
 import { ArgumentsSchema, ContextSchema, HidingSchema, OptionsSchema, TextSchema, WordsSchema } from "./names_pb.ts";
+import type { JsonObject, MessageInitShape as MessageInitShape$1 } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { AsyncDisposable as AsyncDisposable$1, CallContext as CallContext$2, CallOptions as CallOptions$2, KV as KV$1, KVHandler as KVHandler$1, MessageInitShape as MessageInitShape$2, Promise as Promise$1, Service as Service$2, Symbol as Symbol$1, URL as URL$1, Uint8Array$ as Uint8Array$$1, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, genericCodec as genericCodec$1, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
 import { AsyncDisposableSchema, CallContextSchema, CallOptionsSchema, KVSchema as KVSchema$1, MessageInitShapeSchema, PromiseSchema, ServiceSchema, SymbolSchema, URLSchema, Uint8ArraySchema, genericCodecSchema } from "./names_messages_pb.ts";
-import type { JsonObject, MessageInitShape as MessageInitShape$1 } from "@bufbuild/protobuf";
 import type { ListValue, NullValue, Struct, Value } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -64,7 +65,19 @@ export interface KVHandler$ {
   client(text: string, context: CallContext$1): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
+const Text$codec: MessageCodec<Text, MessageInitShape$1<typeof TextSchema>> = {
+  typeName: "golden.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.names.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.KV.GetFoo */
 const KV$getFoo: UnaryMethod<
@@ -613,7 +626,19 @@ export interface KVSchemaHandler {
   get(kv: string, context: CallContext$1): string | Promise<string>;
 }
 
-const KV$codec = /*@__PURE__*/ flatCodecOf(KVSchema$1, KV$size, KV$write, KV$read);
+const KV$codec: MessageCodec<KV$1, MessageInitShape$1<typeof KVSchema$1>> = {
+  typeName: "golden.names_messages.KV",
+  from: (init) => create(KVSchema$1, init),
+  size(m) {
+    try {
+      return KV$size(m);
+    } catch (error) {
+      throw notEncodable(KVSchema$1, m, error);
+    }
+  },
+  write: KV$write,
+  read: (b, from, to, owned) => reader.end(KV$read(reader.start("golden.names_messages.KV", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.KVSchema.Get */
 const KVSchema$get: UnaryMethod<
@@ -714,7 +739,19 @@ export interface CallOptionsHandler {
   get(a: number, b: number, context: CallContext$1): MessageInitShape$1<typeof CallOptionsSchema> | Promise<MessageInitShape$1<typeof CallOptionsSchema>>;
 }
 
-const CallOptions$codec = /*@__PURE__*/ flatCodecOf(CallOptionsSchema, CallOptions$size, CallOptions$write, CallOptions$read);
+const CallOptions$codec: MessageCodec<CallOptions$2, MessageInitShape$1<typeof CallOptionsSchema>> = {
+  typeName: "golden.names_messages.CallOptions",
+  from: (init) => create(CallOptionsSchema, init),
+  size(m) {
+    try {
+      return CallOptions$size(m);
+    } catch (error) {
+      throw notEncodable(CallOptionsSchema, m, error);
+    }
+  },
+  write: CallOptions$write,
+  read: (b, from, to, owned) => reader.end(CallOptions$read(reader.start("golden.names_messages.CallOptions", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.CallOptions.Get */
 const CallOptions$get: UnaryMethod<
@@ -811,7 +848,19 @@ export interface CallContextHandler {
   get(options$: CallOptions$2 | undefined, context: CallContext$1): MessageInitShape$1<typeof CallOptionsSchema> | undefined | Promise<MessageInitShape$1<typeof CallOptionsSchema> | undefined>;
 }
 
-const CallContext$codec = /*@__PURE__*/ codecOf(CallContextSchema, CallContext$size, CallContext$write, CallContext$read);
+const CallContext$codec: MessageCodec<CallContext$2, MessageInitShape$1<typeof CallContextSchema>> = {
+  typeName: "golden.names_messages.CallContext",
+  from: (init) => create(CallContextSchema, init),
+  size(m) {
+    try {
+      return CallContext$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(CallContextSchema, m, error);
+    }
+  },
+  write: (m, b, p) => CallContext$write(beginWrite(m, CallContext$size), b, p),
+  read: (b, from, to, owned) => reader.end(CallContext$read(reader.start("golden.names_messages.CallContext", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.CallContext.Get */
 const CallContext$get: UnaryMethod<
@@ -906,7 +955,19 @@ export interface ServiceHandler {
   get(context: CallContext$1): void | Promise<void>;
 }
 
-const Service$codec = /*@__PURE__*/ flatCodecOf(ServiceSchema, Service$size, Service$write, Service$read);
+const Service$codec: MessageCodec<Service$2, MessageInitShape$1<typeof ServiceSchema>> = {
+  typeName: "golden.names_messages.Service",
+  from: (init) => create(ServiceSchema, init),
+  size(m) {
+    try {
+      return Service$size(m);
+    } catch (error) {
+      throw notEncodable(ServiceSchema, m, error);
+    }
+  },
+  write: Service$write,
+  read: (b, from, to, owned) => reader.end(Service$read(reader.start("golden.names_messages.Service", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Service.Get */
 const Service$get: UnaryMethod<
@@ -1094,7 +1155,19 @@ export interface genericCodecHandler {
   get(load: loadKV$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof loadKVSchema$1> | undefined | Promise<MessageInitShape$1<typeof loadKVSchema$1> | undefined>;
 }
 
-const genericCodec$codec = /*@__PURE__*/ codecOf(genericCodecSchema, genericCodec$size, genericCodec$write, genericCodec$read);
+const genericCodec$codec: MessageCodec<genericCodec$1, MessageInitShape$1<typeof genericCodecSchema>> = {
+  typeName: "golden.names_messages.genericCodec",
+  from: (init) => create(genericCodecSchema, init),
+  size(m) {
+    try {
+      return genericCodec$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(genericCodecSchema, m, error);
+    }
+  },
+  write: (m, b, p) => genericCodec$write(beginWrite(m, genericCodec$size), b, p),
+  read: (b, from, to, owned) => reader.end(genericCodec$read(reader.start("golden.names_messages.genericCodec", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.genericCodec.Get */
 const genericCodec$get: UnaryMethod<
@@ -1189,7 +1262,19 @@ export interface MessageInitShapeHandler {
   get(method: UnaryMethod$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof UnaryMethodSchema> | undefined | Promise<MessageInitShape$1<typeof UnaryMethodSchema> | undefined>;
 }
 
-const MessageInitShape$codec = /*@__PURE__*/ codecOf(MessageInitShapeSchema, MessageInitShape$size, MessageInitShape$write, MessageInitShape$read);
+const MessageInitShape$codec: MessageCodec<MessageInitShape$2, MessageInitShape$1<typeof MessageInitShapeSchema>> = {
+  typeName: "golden.names_messages.MessageInitShape",
+  from: (init) => create(MessageInitShapeSchema, init),
+  size(m) {
+    try {
+      return MessageInitShape$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MessageInitShapeSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MessageInitShape$write(beginWrite(m, MessageInitShape$size), b, p),
+  read: (b, from, to, owned) => reader.end(MessageInitShape$read(reader.start("golden.names_messages.MessageInitShape", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.MessageInitShape.Get */
 const MessageInitShape$get: UnaryMethod<
@@ -1284,7 +1369,19 @@ export interface PromiseHandler {
   get(value: string, context: CallContext$1): string | Promise<string>;
 }
 
-const Promise$codec = /*@__PURE__*/ flatCodecOf(PromiseSchema, Promise$size, Promise$write, Promise$read);
+const Promise$codec: MessageCodec<Promise$1, MessageInitShape$1<typeof PromiseSchema>> = {
+  typeName: "golden.names_messages.Promise",
+  from: (init) => create(PromiseSchema, init),
+  size(m) {
+    try {
+      return Promise$size(m);
+    } catch (error) {
+      throw notEncodable(PromiseSchema, m, error);
+    }
+  },
+  write: Promise$write,
+  read: (b, from, to, owned) => reader.end(Promise$read(reader.start("golden.names_messages.Promise", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Promise.Get */
 const Promise$get: UnaryMethod<
@@ -1379,7 +1476,19 @@ export interface AsyncDisposableHandler {
   get(promise: Promise$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof PromiseSchema> | undefined | Promise<MessageInitShape$1<typeof PromiseSchema> | undefined>;
 }
 
-const AsyncDisposable$codec = /*@__PURE__*/ codecOf(AsyncDisposableSchema, AsyncDisposable$size, AsyncDisposable$write, AsyncDisposable$read);
+const AsyncDisposable$codec: MessageCodec<AsyncDisposable$1, MessageInitShape$1<typeof AsyncDisposableSchema>> = {
+  typeName: "golden.names_messages.AsyncDisposable",
+  from: (init) => create(AsyncDisposableSchema, init),
+  size(m) {
+    try {
+      return AsyncDisposable$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(AsyncDisposableSchema, m, error);
+    }
+  },
+  write: (m, b, p) => AsyncDisposable$write(beginWrite(m, AsyncDisposable$size), b, p),
+  read: (b, from, to, owned) => reader.end(AsyncDisposable$read(reader.start("golden.names_messages.AsyncDisposable", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.AsyncDisposable.Get */
 const AsyncDisposable$get: UnaryMethod<
@@ -1474,7 +1583,19 @@ export interface SymbolHandler {
   get(promises: Promise$1[], context: CallContext$1): MessageInitShape$1<typeof PromiseSchema>[] | Promise<MessageInitShape$1<typeof PromiseSchema>[]>;
 }
 
-const Symbol$codec = /*@__PURE__*/ codecOf(SymbolSchema, Symbol$size, Symbol$write, Symbol$read);
+const Symbol$codec: MessageCodec<Symbol$1, MessageInitShape$1<typeof SymbolSchema>> = {
+  typeName: "golden.names_messages.Symbol",
+  from: (init) => create(SymbolSchema, init),
+  size(m) {
+    try {
+      return Symbol$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SymbolSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Symbol$write(beginWrite(m, Symbol$size), b, p),
+  read: (b, from, to, owned) => reader.end(Symbol$read(reader.start("golden.names_messages.Symbol", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Symbol.Get */
 const Symbol$get: UnaryMethod<
@@ -1569,7 +1690,19 @@ export interface URLHandler {
   get(promises: { [key: string]: Promise$1 }, more: string, context: CallContext$1): MessageInitShape$1<typeof URLSchema> | Promise<MessageInitShape$1<typeof URLSchema>>;
 }
 
-const URL$codec = /*@__PURE__*/ codecOf(URLSchema, URL$size, URL$write, URL$read);
+const URL$codec: MessageCodec<URL$1, MessageInitShape$1<typeof URLSchema>> = {
+  typeName: "golden.names_messages.URL",
+  from: (init) => create(URLSchema, init),
+  size(m) {
+    try {
+      return URL$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(URLSchema, m, error);
+    }
+  },
+  write: (m, b, p) => URL$write(beginWrite(m, URL$size), b, p),
+  read: (b, from, to, owned) => reader.end(URL$read(reader.start("golden.names_messages.URL", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.URL.Get */
 const URL$get: UnaryMethod<
@@ -1664,7 +1797,19 @@ export interface Uint8ArrayHandler {
   get(bytes: Uint8Array, context: CallContext$1): Uint8Array | Promise<Uint8Array>;
 }
 
-const Uint8Array$$codec = /*@__PURE__*/ flatCodecOf(Uint8ArraySchema, Uint8Array$$size, Uint8Array$$write, Uint8Array$$read);
+const Uint8Array$$codec: MessageCodec<Uint8Array$$1, MessageInitShape$1<typeof Uint8ArraySchema>> = {
+  typeName: "golden.names_messages.Uint8Array",
+  from: (init) => create(Uint8ArraySchema, init),
+  size(m) {
+    try {
+      return Uint8Array$$size(m);
+    } catch (error) {
+      throw notEncodable(Uint8ArraySchema, m, error);
+    }
+  },
+  write: Uint8Array$$write,
+  read: (b, from, to, owned) => reader.end(Uint8Array$$read(reader.start("golden.names_messages.Uint8Array", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Uint8Array.Get */
 const Uint8Array$get: UnaryMethod<
@@ -3016,11 +3161,75 @@ export interface Arguments_Handler {
   echoArguments(arguments$: { case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined }, context: CallContext$1): { case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined } | Promise<{ case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined }>;
 }
 
-const Words$codec = /*@__PURE__*/ flatCodecOf(WordsSchema, Words$size, Words$write, Words$read);
-const Hiding$codec = /*@__PURE__*/ codecOf(HidingSchema, Hiding$size, Hiding$write, Hiding$read);
-const Options$codec = /*@__PURE__*/ flatCodecOf(OptionsSchema, Options$size, Options$write, Options$read);
-const Context$codec = /*@__PURE__*/ flatCodecOf(ContextSchema, Context$size, Context$write, Context$read);
-const Arguments$codec = /*@__PURE__*/ flatCodecOf(ArgumentsSchema, Arguments$size, Arguments$write, Arguments$read);
+const Words$codec: MessageCodec<Words, MessageInitShape$1<typeof WordsSchema>> = {
+  typeName: "golden.names.Words",
+  from: (init) => create(WordsSchema, init),
+  size(m) {
+    try {
+      return Words$size(m);
+    } catch (error) {
+      throw notEncodable(WordsSchema, m, error);
+    }
+  },
+  write: Words$write,
+  read: (b, from, to, owned) => reader.end(Words$read(reader.start("golden.names.Words", b, from, to, owned), to)),
+};
+
+const Hiding$codec: MessageCodec<Hiding, MessageInitShape$1<typeof HidingSchema>> = {
+  typeName: "golden.names.Hiding",
+  from: (init) => create(HidingSchema, init),
+  size(m) {
+    try {
+      return Hiding$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(HidingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Hiding$write(beginWrite(m, Hiding$size), b, p),
+  read: (b, from, to, owned) => reader.end(Hiding$read(reader.start("golden.names.Hiding", b, from, to, owned), to)),
+};
+
+const Options$codec: MessageCodec<Options, MessageInitShape$1<typeof OptionsSchema>> = {
+  typeName: "golden.names.Options",
+  from: (init) => create(OptionsSchema, init),
+  size(m) {
+    try {
+      return Options$size(m);
+    } catch (error) {
+      throw notEncodable(OptionsSchema, m, error);
+    }
+  },
+  write: Options$write,
+  read: (b, from, to, owned) => reader.end(Options$read(reader.start("golden.names.Options", b, from, to, owned), to)),
+};
+
+const Context$codec: MessageCodec<Context, MessageInitShape$1<typeof ContextSchema>> = {
+  typeName: "golden.names.Context",
+  from: (init) => create(ContextSchema, init),
+  size(m) {
+    try {
+      return Context$size(m);
+    } catch (error) {
+      throw notEncodable(ContextSchema, m, error);
+    }
+  },
+  write: Context$write,
+  read: (b, from, to, owned) => reader.end(Context$read(reader.start("golden.names.Context", b, from, to, owned), to)),
+};
+
+const Arguments$codec: MessageCodec<Arguments, MessageInitShape$1<typeof ArgumentsSchema>> = {
+  typeName: "golden.names.Arguments",
+  from: (init) => create(ArgumentsSchema, init),
+  size(m) {
+    try {
+      return Arguments$size(m);
+    } catch (error) {
+      throw notEncodable(ArgumentsSchema, m, error);
+    }
+  },
+  write: Arguments$write,
+  read: (b, from, to, owned) => reader.end(Arguments$read(reader.start("golden.names.Arguments", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Arguments_.EchoWords */
 const Arguments_$echoWords: UnaryMethod<

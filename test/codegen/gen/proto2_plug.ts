@@ -8,8 +8,8 @@ import type { Everything, Everything_Chosen_Group, Everything_Many, Everything_S
 import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, ExtensibleSchema, PageSchema, SubSchema } from "./proto2_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, codecOf, flatCodecOf, has, held, hold, int32, loadService, rawString, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -85,9 +85,47 @@ export interface Proto2Handler {
   echoExtensible(text: string, context: CallContext): string | undefined | Promise<string | undefined>;
 }
 
-const Everything$codec = /*@__PURE__*/ codecOf(EverythingSchema, Everything$size, Everything$write, Everything$read);
-const Page$codec = /*@__PURE__*/ flatCodecOf(PageSchema, Page$size, Page$write, Page$read);
-const Extensible$codec = /*@__PURE__*/ flatCodecOf(ExtensibleSchema, Extensible$size, Extensible$write, Extensible$read);
+const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.proto2.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.proto2.Everything", b, from, to, owned), to)),
+};
+
+const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
+  typeName: "golden.proto2.Page",
+  from: (init) => create(PageSchema, init),
+  size(m) {
+    try {
+      return Page$size(m);
+    } catch (error) {
+      throw notEncodable(PageSchema, m, error);
+    }
+  },
+  write: Page$write,
+  read: (b, from, to, owned) => reader.end(Page$read(reader.start("golden.proto2.Page", b, from, to, owned), to)),
+};
+
+const Extensible$codec: MessageCodec<Extensible, MessageInitShape<typeof ExtensibleSchema>> = {
+  typeName: "golden.proto2.Extensible",
+  from: (init) => create(ExtensibleSchema, init),
+  size(m) {
+    try {
+      return Extensible$size(m);
+    } catch (error) {
+      throw notEncodable(ExtensibleSchema, m, error);
+    }
+  },
+  write: Extensible$write,
+  read: (b, from, to, owned) => reader.end(Extensible$read(reader.start("golden.proto2.Extensible", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.proto2.Proto2.EchoEverything */
 const Proto2$echoEverything: UnaryMethod<
@@ -240,11 +278,7 @@ function Everything$size(m: Everything): number {
   if (has(m, "optLevel")) n += 1 + int32.size(m.optLevel);
   if (m.optSub !== undefined) n += 1 + held(hold(), Sub$size(m.optSub));
   if (has(m, "optData")) n += 1 + bytes.size(m.optData);
-  if (m.packed.length > 0) {
-    let s = 0;
-    for (const v of m.packed) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.packed.length > 0) n += 1 + held(hold(), int32.sizeAll(m.packed));
   for (const v of m.unpacked) n += 1 + int32.size(v);
   if (m.single !== undefined) n += 1 + 1 + Everything_Single$size(m.single);
   for (const v of m.many) n += 1 + 1 + Everything_Many$size(v);
@@ -278,10 +312,7 @@ function Everything$write(m: Everything, b: Uint8Array, p: number): number {
   if (has(m, "optLevel")) { b[p++] = 48; p = int32.write(m.optLevel, b, p); }
   if (m.optSub !== undefined) { b[p++] = 58; p = Sub$write(m.optSub, b, writeHeld(b, p)); }
   if (has(m, "optData")) { b[p++] = 66; p = bytes.write(m.optData, b, p); }
-  if (m.packed.length > 0) {
-    b[p++] = 74; p = writeHeld(b, p);
-    for (const v of m.packed) p = int32.write(v, b, p);
-  }
+  if (m.packed.length > 0) { b[p++] = 74; p = int32.writeAll(m.packed, b, writeHeld(b, p)); }
   for (const v of m.unpacked) { b[p++] = 80; p = int32.write(v, b, p); }
   if (m.single !== undefined) { b[p++] = 91; p = Everything_Single$write(m.single, b, p); b[p++] = 92; }
   for (const v of m.many) { b[p++] = 99; p = Everything_Many$write(v, b, p); b[p++] = 100; }
@@ -340,12 +371,10 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
         m.optData = bytes.read(r);
         break;
       case 9:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packed.push(int32.read(r));
-        else m.packed.push(int32.read(r));
+        int32.readAll(r, tag, m.packed);
         break;
       case 10:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpacked.push(int32.read(r));
-        else m.unpacked.push(int32.read(r));
+        int32.readAll(r, tag, m.unpacked);
         break;
       case 11:
         m.single = Everything_Single$read(r, r.enterGroup(), m.single, 11);

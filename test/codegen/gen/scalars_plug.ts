@@ -6,9 +6,10 @@
 
 import type { Colour, Lists, Maps, Nothing, One, OneEnum, OneList, OneMap, OneMessage, OneOptional, Optional, Singular } from "./scalars_pb.ts";
 import { ListsSchema, MapsSchema, NothingSchema, OneEnumSchema, OneListSchema, OneMapSchema, OneMessageSchema, OneOptionalSchema, OneSchema, OptionalSchema, SingularSchema } from "./scalars_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, bytes, codecOf, double, fixed32, fixed64, flatCodecOf, float, held, hold, int32, int64, isZero, loadService, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Each rpc answers with what it was asked with.
@@ -228,17 +229,159 @@ export interface ScalarsHandler {
   echoNothing(context: CallContext): void | Promise<void>;
 }
 
-const Singular$codec = /*@__PURE__*/ flatCodecOf(SingularSchema, Singular$size, Singular$write, Singular$read);
-const Optional$codec = /*@__PURE__*/ codecOf(OptionalSchema, Optional$size, Optional$write, Optional$read);
-const Lists$codec = /*@__PURE__*/ codecOf(ListsSchema, Lists$size, Lists$write, Lists$read);
-const Maps$codec = /*@__PURE__*/ codecOf(MapsSchema, Maps$size, Maps$write, Maps$read);
-const One$codec = /*@__PURE__*/ flatCodecOf(OneSchema, One$size, One$write, One$read);
-const OneOptional$codec = /*@__PURE__*/ flatCodecOf(OneOptionalSchema, OneOptional$size, OneOptional$write, OneOptional$read);
-const OneMessage$codec = /*@__PURE__*/ codecOf(OneMessageSchema, OneMessage$size, OneMessage$write, OneMessage$read);
-const OneList$codec = /*@__PURE__*/ codecOf(OneListSchema, OneList$size, OneList$write, OneList$read);
-const OneMap$codec = /*@__PURE__*/ codecOf(OneMapSchema, OneMap$size, OneMap$write, OneMap$read);
-const OneEnum$codec = /*@__PURE__*/ flatCodecOf(OneEnumSchema, OneEnum$size, OneEnum$write, OneEnum$read);
-const Nothing$codec = /*@__PURE__*/ flatCodecOf(NothingSchema, Nothing$size, Nothing$write, Nothing$read);
+const Singular$codec: MessageCodec<Singular, MessageInitShape<typeof SingularSchema>> = {
+  typeName: "golden.scalars.Singular",
+  from: (init) => create(SingularSchema, init),
+  size(m) {
+    try {
+      return Singular$size(m);
+    } catch (error) {
+      throw notEncodable(SingularSchema, m, error);
+    }
+  },
+  write: Singular$write,
+  read: (b, from, to, owned) => reader.end(Singular$read(reader.start("golden.scalars.Singular", b, from, to, owned), to)),
+};
+
+const Optional$codec: MessageCodec<Optional, MessageInitShape<typeof OptionalSchema>> = {
+  typeName: "golden.scalars.Optional",
+  from: (init) => create(OptionalSchema, init),
+  size(m) {
+    try {
+      return Optional$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OptionalSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Optional$write(beginWrite(m, Optional$size), b, p),
+  read: (b, from, to, owned) => reader.end(Optional$read(reader.start("golden.scalars.Optional", b, from, to, owned), to)),
+};
+
+const Lists$codec: MessageCodec<Lists, MessageInitShape<typeof ListsSchema>> = {
+  typeName: "golden.scalars.Lists",
+  from: (init) => create(ListsSchema, init),
+  size(m) {
+    try {
+      return Lists$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Lists$write(beginWrite(m, Lists$size), b, p),
+  read: (b, from, to, owned) => reader.end(Lists$read(reader.start("golden.scalars.Lists", b, from, to, owned), to)),
+};
+
+const Maps$codec: MessageCodec<Maps, MessageInitShape<typeof MapsSchema>> = {
+  typeName: "golden.scalars.Maps",
+  from: (init) => create(MapsSchema, init),
+  size(m) {
+    try {
+      return Maps$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Maps$write(beginWrite(m, Maps$size), b, p),
+  read: (b, from, to, owned) => reader.end(Maps$read(reader.start("golden.scalars.Maps", b, from, to, owned), to)),
+};
+
+const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.scalars.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$write,
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.scalars.One", b, from, to, owned), to)),
+};
+
+const OneOptional$codec: MessageCodec<OneOptional, MessageInitShape<typeof OneOptionalSchema>> = {
+  typeName: "golden.scalars.OneOptional",
+  from: (init) => create(OneOptionalSchema, init),
+  size(m) {
+    try {
+      return OneOptional$size(m);
+    } catch (error) {
+      throw notEncodable(OneOptionalSchema, m, error);
+    }
+  },
+  write: OneOptional$write,
+  read: (b, from, to, owned) => reader.end(OneOptional$read(reader.start("golden.scalars.OneOptional", b, from, to, owned), to)),
+};
+
+const OneMessage$codec: MessageCodec<OneMessage, MessageInitShape<typeof OneMessageSchema>> = {
+  typeName: "golden.scalars.OneMessage",
+  from: (init) => create(OneMessageSchema, init),
+  size(m) {
+    try {
+      return OneMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneMessage$write(beginWrite(m, OneMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneMessage$read(reader.start("golden.scalars.OneMessage", b, from, to, owned), to)),
+};
+
+const OneList$codec: MessageCodec<OneList, MessageInitShape<typeof OneListSchema>> = {
+  typeName: "golden.scalars.OneList",
+  from: (init) => create(OneListSchema, init),
+  size(m) {
+    try {
+      return OneList$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneListSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneList$write(beginWrite(m, OneList$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneList$read(reader.start("golden.scalars.OneList", b, from, to, owned), to)),
+};
+
+const OneMap$codec: MessageCodec<OneMap, MessageInitShape<typeof OneMapSchema>> = {
+  typeName: "golden.scalars.OneMap",
+  from: (init) => create(OneMapSchema, init),
+  size(m) {
+    try {
+      return OneMap$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneMapSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneMap$write(beginWrite(m, OneMap$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneMap$read(reader.start("golden.scalars.OneMap", b, from, to, owned), to)),
+};
+
+const OneEnum$codec: MessageCodec<OneEnum, MessageInitShape<typeof OneEnumSchema>> = {
+  typeName: "golden.scalars.OneEnum",
+  from: (init) => create(OneEnumSchema, init),
+  size(m) {
+    try {
+      return OneEnum$size(m);
+    } catch (error) {
+      throw notEncodable(OneEnumSchema, m, error);
+    }
+  },
+  write: OneEnum$write,
+  read: (b, from, to, owned) => reader.end(OneEnum$read(reader.start("golden.scalars.OneEnum", b, from, to, owned), to)),
+};
+
+const Nothing$codec: MessageCodec<Nothing, MessageInitShape<typeof NothingSchema>> = {
+  typeName: "golden.scalars.Nothing",
+  from: (init) => create(NothingSchema, init),
+  size(m) {
+    try {
+      return Nothing$size(m);
+    } catch (error) {
+      throw notEncodable(NothingSchema, m, error);
+    }
+  },
+  write: Nothing$write,
+  read: (b, from, to, owned) => reader.end(Nothing$read(reader.start("golden.scalars.Nothing", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.scalars.Scalars.EchoSingular */
 const Scalars$echoSingular: UnaryMethod<
@@ -765,52 +908,24 @@ function Lists$new(): Lists {
 
 function Lists$size(m: Lists): number {
   let n = 0;
-  if (m.numbers.length > 0) {
-    let s = 0;
-    for (const v of m.numbers) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.numbers.length > 0) n += 1 + held(hold(), int32.sizeAll(m.numbers));
   for (const v of m.texts) n += 1 + string.size(v);
   for (const v of m.datas) n += 1 + bytes.size(v);
-  if (m.colours.length > 0) {
-    let s = 0;
-    for (const v of m.colours) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.longs.length > 0) {
-    let s = 0;
-    for (const v of m.longs) s += uint64.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.longStrings.length > 0) {
-    let s = 0;
-    for (const v of m.longStrings) s += int64.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.colours.length > 0) n += 1 + held(hold(), int32.sizeAll(m.colours));
+  if (m.longs.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.longs));
+  if (m.longStrings.length > 0) n += 1 + held(hold(), int64.sizeAll(m.longStrings));
   for (const v of m.messages) n += 1 + held(hold(), Singular$size(v));
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Lists$write(m: Lists, b: Uint8Array, p: number): number {
-  if (m.numbers.length > 0) {
-    b[p++] = 10; p = writeHeld(b, p);
-    for (const v of m.numbers) p = int32.write(v, b, p);
-  }
+  if (m.numbers.length > 0) { b[p++] = 10; p = int32.writeAll(m.numbers, b, writeHeld(b, p)); }
   for (const v of m.texts) { b[p++] = 18; p = string.write(v, b, p); }
   for (const v of m.datas) { b[p++] = 26; p = bytes.write(v, b, p); }
-  if (m.colours.length > 0) {
-    b[p++] = 34; p = writeHeld(b, p);
-    for (const v of m.colours) p = int32.write(v, b, p);
-  }
-  if (m.longs.length > 0) {
-    b[p++] = 42; p = writeHeld(b, p);
-    for (const v of m.longs) p = uint64.write(v, b, p);
-  }
-  if (m.longStrings.length > 0) {
-    b[p++] = 50; p = writeHeld(b, p);
-    for (const v of m.longStrings) p = int64.write(v, b, p);
-  }
+  if (m.colours.length > 0) { b[p++] = 34; p = int32.writeAll(m.colours, b, writeHeld(b, p)); }
+  if (m.longs.length > 0) { b[p++] = 42; p = uint64.writeAll(m.longs, b, writeHeld(b, p)); }
+  if (m.longStrings.length > 0) { b[p++] = 50; p = int64.writeAll(m.longStrings, b, writeHeld(b, p)); }
   for (const v of m.messages) { b[p++] = 58; p = Singular$write(v, b, writeHeld(b, p)); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -821,8 +936,7 @@ function Lists$read(r: Reader, end: number, m: Lists = Lists$new()): Lists {
     const tag = r.tag();
     switch (tag >>> 3) {
       case 1:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.numbers.push(int32.read(r));
-        else m.numbers.push(int32.read(r));
+        int32.readAll(r, tag, m.numbers);
         break;
       case 2:
         m.texts.push(string.read(r));
@@ -831,12 +945,10 @@ function Lists$read(r: Reader, end: number, m: Lists = Lists$new()): Lists {
         m.datas.push(bytes.read(r));
         break;
       case 4:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.colours.push(int32.read(r) as Colour);
-        else m.colours.push(int32.read(r) as Colour);
+        int32.readAll(r, tag, m.colours);
         break;
       case 5:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.longs.push(uint64.read(r));
-        else m.longs.push(uint64.read(r));
+        uint64.readAll(r, tag, m.longs);
         break;
       case 6:
         if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.longStrings.push(String(int64.read(r)));

@@ -4,9 +4,10 @@
 // @generated from file streams_names.proto (package golden.streams.names, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
-import { flatCodecOf, loadService, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
+import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Text } from "./streams_names_pb.ts";
 import { TextSchema } from "./streams_names_pb.ts";
 
@@ -30,7 +31,19 @@ export interface AsyncIterableHandler {
   get(messages: AsyncIterable<Text>, context: CallContext): MessageSource$1<MessageInitShape<typeof TextSchema>>;
 }
 
-const Text$codec = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.streams.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.streams.names.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.names.AsyncIterable.Get */
 const AsyncIterable$get: BidiStreamingMethod<

@@ -4,13 +4,14 @@
 // @generated from file streams.proto (package golden.streams, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { codecOf, flatCodecOf, held, hold, int32, int64, isZero, loadService, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AsyncIterable as AsyncIterable$1, BidiStreamingMethod as BidiStreamingMethod$1, MessageSource as MessageSource$1, Number, Range, Total, messages } from "./streams_pb.ts";
 import { AsyncIterableSchema, BidiStreamingMethodSchema, MessageSourceSchema, NumberSchema, RangeSchema, TotalSchema, messagesSchema } from "./streams_pb.ts";
 import type { Empty, StringValue } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Elements are messages; a request beside a stream, and a response beside one, are unwrapped.
@@ -118,11 +119,75 @@ export interface UnwrappedHandler {
   join(messages: AsyncIterable<StringValue>, context: CallContext): MessageSource<MessageInitShape<typeof StringValueSchema>>;
 }
 
-const Number$codec = /*@__PURE__*/ flatCodecOf(NumberSchema, Number$size, Number$write, Number$read);
-const Range$codec = /*@__PURE__*/ flatCodecOf(RangeSchema, Range$size, Range$write, Range$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
-const StringValue$codec = /*@__PURE__*/ flatCodecOf(StringValueSchema, StringValue$size, StringValue$write, StringValue$read);
-const Total$codec = /*@__PURE__*/ flatCodecOf(TotalSchema, Total$size, Total$write, Total$read);
+const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
+  typeName: "golden.streams.Number",
+  from: (init) => create(NumberSchema, init),
+  size(m) {
+    try {
+      return Number$size(m);
+    } catch (error) {
+      throw notEncodable(NumberSchema, m, error);
+    }
+  },
+  write: Number$write,
+  read: (b, from, to, owned) => reader.end(Number$read(reader.start("golden.streams.Number", b, from, to, owned), to)),
+};
+
+const Range$codec: MessageCodec<Range, MessageInitShape<typeof RangeSchema>> = {
+  typeName: "golden.streams.Range",
+  from: (init) => create(RangeSchema, init),
+  size(m) {
+    try {
+      return Range$size(m);
+    } catch (error) {
+      throw notEncodable(RangeSchema, m, error);
+    }
+  },
+  write: Range$write,
+  read: (b, from, to, owned) => reader.end(Range$read(reader.start("golden.streams.Range", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const Total$codec: MessageCodec<Total, MessageInitShape<typeof TotalSchema>> = {
+  typeName: "golden.streams.Total",
+  from: (init) => create(TotalSchema, init),
+  size(m) {
+    try {
+      return Total$size(m);
+    } catch (error) {
+      throw notEncodable(TotalSchema, m, error);
+    }
+  },
+  write: Total$write,
+  read: (b, from, to, owned) => reader.end(Total$read(reader.start("golden.streams.Total", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.Unwrapped.Echo */
 const Unwrapped$echo: UnaryMethod<
@@ -636,10 +701,61 @@ export interface ClashesHandler {
   "new"(messages: AsyncIterable<MessageSource$1>, context: CallContext): string | Promise<string>;
 }
 
-const messages$codec = /*@__PURE__*/ codecOf(messagesSchema, messages$size, messages$write, messages$read);
-const AsyncIterable$codec = /*@__PURE__*/ flatCodecOf(AsyncIterableSchema, AsyncIterable$size, AsyncIterable$write, AsyncIterable$read);
-const MessageSource$codec = /*@__PURE__*/ codecOf(MessageSourceSchema, MessageSource$size, MessageSource$write, MessageSource$read);
-const BidiStreamingMethod$codec = /*@__PURE__*/ flatCodecOf(BidiStreamingMethodSchema, BidiStreamingMethod$size, BidiStreamingMethod$write, BidiStreamingMethod$read);
+const messages$codec: MessageCodec<messages, MessageInitShape<typeof messagesSchema>> = {
+  typeName: "golden.streams.messages",
+  from: (init) => create(messagesSchema, init),
+  size(m) {
+    try {
+      return messages$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(messagesSchema, m, error);
+    }
+  },
+  write: (m, b, p) => messages$write(beginWrite(m, messages$size), b, p),
+  read: (b, from, to, owned) => reader.end(messages$read(reader.start("golden.streams.messages", b, from, to, owned), to)),
+};
+
+const AsyncIterable$codec: MessageCodec<AsyncIterable$1, MessageInitShape<typeof AsyncIterableSchema>> = {
+  typeName: "golden.streams.AsyncIterable",
+  from: (init) => create(AsyncIterableSchema, init),
+  size(m) {
+    try {
+      return AsyncIterable$size(m);
+    } catch (error) {
+      throw notEncodable(AsyncIterableSchema, m, error);
+    }
+  },
+  write: AsyncIterable$write,
+  read: (b, from, to, owned) => reader.end(AsyncIterable$read(reader.start("golden.streams.AsyncIterable", b, from, to, owned), to)),
+};
+
+const MessageSource$codec: MessageCodec<MessageSource$1, MessageInitShape<typeof MessageSourceSchema>> = {
+  typeName: "golden.streams.MessageSource",
+  from: (init) => create(MessageSourceSchema, init),
+  size(m) {
+    try {
+      return MessageSource$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MessageSourceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MessageSource$write(beginWrite(m, MessageSource$size), b, p),
+  read: (b, from, to, owned) => reader.end(MessageSource$read(reader.start("golden.streams.MessageSource", b, from, to, owned), to)),
+};
+
+const BidiStreamingMethod$codec: MessageCodec<BidiStreamingMethod$1, MessageInitShape<typeof BidiStreamingMethodSchema>> = {
+  typeName: "golden.streams.BidiStreamingMethod",
+  from: (init) => create(BidiStreamingMethodSchema, init),
+  size(m) {
+    try {
+      return BidiStreamingMethod$size(m);
+    } catch (error) {
+      throw notEncodable(BidiStreamingMethodSchema, m, error);
+    }
+  },
+  write: BidiStreamingMethod$write,
+  read: (b, from, to, owned) => reader.end(BidiStreamingMethod$read(reader.start("golden.streams.BidiStreamingMethod", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.Clashes.Messages */
 const Clashes$messages: ClientStreamingMethod<

@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Request, Response } from "./styles_pb.ts";
 import { RequestSchema, ResponseSchema } from "./styles_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { flatCodecOf, int32, int64, isZero, loadService, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
@@ -56,10 +57,61 @@ export interface ByMessagesHandler {
   touch(request: Timestamp, context: CallContext): MessageInitShape<typeof TimestampSchema> | Promise<MessageInitShape<typeof TimestampSchema>>;
 }
 
-const Request$codec = /*@__PURE__*/ flatCodecOf(RequestSchema, Request$size, Request$write, Request$read);
-const Response$codec = /*@__PURE__*/ flatCodecOf(ResponseSchema, Response$size, Response$write, Response$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
-const Timestamp$codec = /*@__PURE__*/ flatCodecOf(TimestampSchema, Timestamp$size, Timestamp$write, Timestamp$read);
+const Request$codec: MessageCodec<Request, MessageInitShape<typeof RequestSchema>> = {
+  typeName: "golden.styles.Request",
+  from: (init) => create(RequestSchema, init),
+  size(m) {
+    try {
+      return Request$size(m);
+    } catch (error) {
+      throw notEncodable(RequestSchema, m, error);
+    }
+  },
+  write: Request$write,
+  read: (b, from, to, owned) => reader.end(Request$read(reader.start("golden.styles.Request", b, from, to, owned), to)),
+};
+
+const Response$codec: MessageCodec<Response, MessageInitShape<typeof ResponseSchema>> = {
+  typeName: "golden.styles.Response",
+  from: (init) => create(ResponseSchema, init),
+  size(m) {
+    try {
+      return Response$size(m);
+    } catch (error) {
+      throw notEncodable(ResponseSchema, m, error);
+    }
+  },
+  write: Response$write,
+  read: (b, from, to, owned) => reader.end(Response$read(reader.start("golden.styles.Response", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
+  typeName: "google.protobuf.Timestamp",
+  from: (init) => create(TimestampSchema, init),
+  size(m) {
+    try {
+      return Timestamp$size(m);
+    } catch (error) {
+      throw notEncodable(TimestampSchema, m, error);
+    }
+  },
+  write: Timestamp$write,
+  read: (b, from, to, owned) => reader.end(Timestamp$read(reader.start("google.protobuf.Timestamp", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.styles.ByMessages.Get */
 const ByMessages$get: UnaryMethod<

@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Any, BoolValue, BytesValue, DoubleValue, Duration, Empty, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 import { AnySchema, BoolValueSchema, BytesValueSchema, DoubleValueSchema, DurationSchema, EmptySchema, FieldMaskSchema, FloatValueSchema, Int32ValueSchema, Int64ValueSchema, ListValueSchema, StringValueSchema, StructSchema, TimestampSchema, UInt32ValueSchema, UInt64ValueSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, bytes, codecOf, double, flatCodecOf, float, held, hold, int32, int64, isZero, loadService, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Fields, OnlyStruct, OnlyWrapper } from "./well_known_pb.ts";
 import { FieldsSchema, OnlyStructSchema, OnlyWrapperSchema } from "./well_known_pb.ts";
 import type { Api, Method, Mixin } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
@@ -276,27 +277,299 @@ export interface WellKnownHandler {
   getStruct(context: CallContext): JsonObject | undefined | Promise<JsonObject | undefined>;
 }
 
-const Fields$codec = /*@__PURE__*/ codecOf(FieldsSchema, Fields$size, Fields$write, Fields$read);
-const OnlyWrapper$codec = /*@__PURE__*/ codecOf(OnlyWrapperSchema, OnlyWrapper$size, OnlyWrapper$write, OnlyWrapper$read);
-const Timestamp$codec = /*@__PURE__*/ flatCodecOf(TimestampSchema, Timestamp$size, Timestamp$write, Timestamp$read);
-const Duration$codec = /*@__PURE__*/ flatCodecOf(DurationSchema, Duration$size, Duration$write, Duration$read);
-const Any$codec = /*@__PURE__*/ flatCodecOf(AnySchema, Any$size, Any$write, Any$read);
-const Struct$codec = /*@__PURE__*/ codecOf(StructSchema, Struct$size, Struct$write, Struct$read);
-const Value$codec = /*@__PURE__*/ codecOf(ValueSchema, Value$size, Value$write, Value$read);
-const ListValue$codec = /*@__PURE__*/ codecOf(ListValueSchema, ListValue$size, ListValue$write, ListValue$read);
-const FieldMask$codec = /*@__PURE__*/ flatCodecOf(FieldMaskSchema, FieldMask$size, FieldMask$write, FieldMask$read);
-const Api$codec = /*@__PURE__*/ codecOf(ApiSchema, Api$size, Api$write, Api$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
-const DoubleValue$codec = /*@__PURE__*/ flatCodecOf(DoubleValueSchema, DoubleValue$size, DoubleValue$write, DoubleValue$read);
-const FloatValue$codec = /*@__PURE__*/ flatCodecOf(FloatValueSchema, FloatValue$size, FloatValue$write, FloatValue$read);
-const Int64Value$codec = /*@__PURE__*/ flatCodecOf(Int64ValueSchema, Int64Value$size, Int64Value$write, Int64Value$read);
-const UInt64Value$codec = /*@__PURE__*/ flatCodecOf(UInt64ValueSchema, UInt64Value$size, UInt64Value$write, UInt64Value$read);
-const Int32Value$codec = /*@__PURE__*/ flatCodecOf(Int32ValueSchema, Int32Value$size, Int32Value$write, Int32Value$read);
-const UInt32Value$codec = /*@__PURE__*/ flatCodecOf(UInt32ValueSchema, UInt32Value$size, UInt32Value$write, UInt32Value$read);
-const BoolValue$codec = /*@__PURE__*/ flatCodecOf(BoolValueSchema, BoolValue$size, BoolValue$write, BoolValue$read);
-const StringValue$codec = /*@__PURE__*/ flatCodecOf(StringValueSchema, StringValue$size, StringValue$write, StringValue$read);
-const BytesValue$codec = /*@__PURE__*/ flatCodecOf(BytesValueSchema, BytesValue$size, BytesValue$write, BytesValue$read);
-const OnlyStruct$codec = /*@__PURE__*/ codecOf(OnlyStructSchema, OnlyStruct$size, OnlyStruct$write, OnlyStruct$read);
+const Fields$codec: MessageCodec<Fields, MessageInitShape<typeof FieldsSchema>> = {
+  typeName: "golden.wkt.Fields",
+  from: (init) => create(FieldsSchema, init),
+  size(m) {
+    try {
+      return Fields$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(FieldsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Fields$write(beginWrite(m, Fields$size), b, p),
+  read: (b, from, to, owned) => reader.end(Fields$read(reader.start("golden.wkt.Fields", b, from, to, owned), to)),
+};
+
+const OnlyWrapper$codec: MessageCodec<OnlyWrapper, MessageInitShape<typeof OnlyWrapperSchema>> = {
+  typeName: "golden.wkt.OnlyWrapper",
+  from: (init) => create(OnlyWrapperSchema, init),
+  size(m) {
+    try {
+      return OnlyWrapper$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyWrapperSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyWrapper$write(beginWrite(m, OnlyWrapper$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyWrapper$read(reader.start("golden.wkt.OnlyWrapper", b, from, to, owned), to)),
+};
+
+const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
+  typeName: "google.protobuf.Timestamp",
+  from: (init) => create(TimestampSchema, init),
+  size(m) {
+    try {
+      return Timestamp$size(m);
+    } catch (error) {
+      throw notEncodable(TimestampSchema, m, error);
+    }
+  },
+  write: Timestamp$write,
+  read: (b, from, to, owned) => reader.end(Timestamp$read(reader.start("google.protobuf.Timestamp", b, from, to, owned), to)),
+};
+
+const Duration$codec: MessageCodec<Duration, MessageInitShape<typeof DurationSchema>> = {
+  typeName: "google.protobuf.Duration",
+  from: (init) => create(DurationSchema, init),
+  size(m) {
+    try {
+      return Duration$size(m);
+    } catch (error) {
+      throw notEncodable(DurationSchema, m, error);
+    }
+  },
+  write: Duration$write,
+  read: (b, from, to, owned) => reader.end(Duration$read(reader.start("google.protobuf.Duration", b, from, to, owned), to)),
+};
+
+const Any$codec: MessageCodec<Any, MessageInitShape<typeof AnySchema>> = {
+  typeName: "google.protobuf.Any",
+  from: (init) => create(AnySchema, init),
+  size(m) {
+    try {
+      return Any$size(m);
+    } catch (error) {
+      throw notEncodable(AnySchema, m, error);
+    }
+  },
+  write: Any$write,
+  read: (b, from, to, owned) => reader.end(Any$read(reader.start("google.protobuf.Any", b, from, to, owned), to)),
+};
+
+const Struct$codec: MessageCodec<Struct, MessageInitShape<typeof StructSchema>> = {
+  typeName: "google.protobuf.Struct",
+  from: (init) => create(StructSchema, init),
+  size(m) {
+    try {
+      return Struct$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StructSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Struct$write(beginWrite(m, Struct$size), b, p),
+  read: (b, from, to, owned) => reader.end(Struct$read(reader.start("google.protobuf.Struct", b, from, to, owned), to)),
+};
+
+const Value$codec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
+  typeName: "google.protobuf.Value",
+  from: (init) => create(ValueSchema, init),
+  size(m) {
+    try {
+      return Value$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ValueSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Value$write(beginWrite(m, Value$size), b, p),
+  read: (b, from, to, owned) => reader.end(Value$read(reader.start("google.protobuf.Value", b, from, to, owned), to)),
+};
+
+const ListValue$codec: MessageCodec<ListValue, MessageInitShape<typeof ListValueSchema>> = {
+  typeName: "google.protobuf.ListValue",
+  from: (init) => create(ListValueSchema, init),
+  size(m) {
+    try {
+      return ListValue$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListValueSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListValue$write(beginWrite(m, ListValue$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListValue$read(reader.start("google.protobuf.ListValue", b, from, to, owned), to)),
+};
+
+const FieldMask$codec: MessageCodec<FieldMask, MessageInitShape<typeof FieldMaskSchema>> = {
+  typeName: "google.protobuf.FieldMask",
+  from: (init) => create(FieldMaskSchema, init),
+  size(m) {
+    try {
+      return FieldMask$size(m);
+    } catch (error) {
+      throw notEncodable(FieldMaskSchema, m, error);
+    }
+  },
+  write: FieldMask$write,
+  read: (b, from, to, owned) => reader.end(FieldMask$read(reader.start("google.protobuf.FieldMask", b, from, to, owned), to)),
+};
+
+const Api$codec: MessageCodec<Api, MessageInitShape<typeof ApiSchema>> = {
+  typeName: "google.protobuf.Api",
+  from: (init) => create(ApiSchema, init),
+  size(m) {
+    try {
+      return Api$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ApiSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Api$write(beginWrite(m, Api$size), b, p),
+  read: (b, from, to, owned) => reader.end(Api$read(reader.start("google.protobuf.Api", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const DoubleValue$codec: MessageCodec<DoubleValue, MessageInitShape<typeof DoubleValueSchema>> = {
+  typeName: "google.protobuf.DoubleValue",
+  from: (init) => create(DoubleValueSchema, init),
+  size(m) {
+    try {
+      return DoubleValue$size(m);
+    } catch (error) {
+      throw notEncodable(DoubleValueSchema, m, error);
+    }
+  },
+  write: DoubleValue$write,
+  read: (b, from, to, owned) => reader.end(DoubleValue$read(reader.start("google.protobuf.DoubleValue", b, from, to, owned), to)),
+};
+
+const FloatValue$codec: MessageCodec<FloatValue, MessageInitShape<typeof FloatValueSchema>> = {
+  typeName: "google.protobuf.FloatValue",
+  from: (init) => create(FloatValueSchema, init),
+  size(m) {
+    try {
+      return FloatValue$size(m);
+    } catch (error) {
+      throw notEncodable(FloatValueSchema, m, error);
+    }
+  },
+  write: FloatValue$write,
+  read: (b, from, to, owned) => reader.end(FloatValue$read(reader.start("google.protobuf.FloatValue", b, from, to, owned), to)),
+};
+
+const Int64Value$codec: MessageCodec<Int64Value, MessageInitShape<typeof Int64ValueSchema>> = {
+  typeName: "google.protobuf.Int64Value",
+  from: (init) => create(Int64ValueSchema, init),
+  size(m) {
+    try {
+      return Int64Value$size(m);
+    } catch (error) {
+      throw notEncodable(Int64ValueSchema, m, error);
+    }
+  },
+  write: Int64Value$write,
+  read: (b, from, to, owned) => reader.end(Int64Value$read(reader.start("google.protobuf.Int64Value", b, from, to, owned), to)),
+};
+
+const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
+  typeName: "google.protobuf.UInt64Value",
+  from: (init) => create(UInt64ValueSchema, init),
+  size(m) {
+    try {
+      return UInt64Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt64ValueSchema, m, error);
+    }
+  },
+  write: UInt64Value$write,
+  read: (b, from, to, owned) => reader.end(UInt64Value$read(reader.start("google.protobuf.UInt64Value", b, from, to, owned), to)),
+};
+
+const Int32Value$codec: MessageCodec<Int32Value, MessageInitShape<typeof Int32ValueSchema>> = {
+  typeName: "google.protobuf.Int32Value",
+  from: (init) => create(Int32ValueSchema, init),
+  size(m) {
+    try {
+      return Int32Value$size(m);
+    } catch (error) {
+      throw notEncodable(Int32ValueSchema, m, error);
+    }
+  },
+  write: Int32Value$write,
+  read: (b, from, to, owned) => reader.end(Int32Value$read(reader.start("google.protobuf.Int32Value", b, from, to, owned), to)),
+};
+
+const UInt32Value$codec: MessageCodec<UInt32Value, MessageInitShape<typeof UInt32ValueSchema>> = {
+  typeName: "google.protobuf.UInt32Value",
+  from: (init) => create(UInt32ValueSchema, init),
+  size(m) {
+    try {
+      return UInt32Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt32ValueSchema, m, error);
+    }
+  },
+  write: UInt32Value$write,
+  read: (b, from, to, owned) => reader.end(UInt32Value$read(reader.start("google.protobuf.UInt32Value", b, from, to, owned), to)),
+};
+
+const BoolValue$codec: MessageCodec<BoolValue, MessageInitShape<typeof BoolValueSchema>> = {
+  typeName: "google.protobuf.BoolValue",
+  from: (init) => create(BoolValueSchema, init),
+  size(m) {
+    try {
+      return BoolValue$size(m);
+    } catch (error) {
+      throw notEncodable(BoolValueSchema, m, error);
+    }
+  },
+  write: BoolValue$write,
+  read: (b, from, to, owned) => reader.end(BoolValue$read(reader.start("google.protobuf.BoolValue", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
+  typeName: "google.protobuf.BytesValue",
+  from: (init) => create(BytesValueSchema, init),
+  size(m) {
+    try {
+      return BytesValue$size(m);
+    } catch (error) {
+      throw notEncodable(BytesValueSchema, m, error);
+    }
+  },
+  write: BytesValue$write,
+  read: (b, from, to, owned) => reader.end(BytesValue$read(reader.start("google.protobuf.BytesValue", b, from, to, owned), to)),
+};
+
+const OnlyStruct$codec: MessageCodec<OnlyStruct, MessageInitShape<typeof OnlyStructSchema>> = {
+  typeName: "golden.wkt.OnlyStruct",
+  from: (init) => create(OnlyStructSchema, init),
+  size(m) {
+    try {
+      return OnlyStruct$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyStructSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyStruct$write(beginWrite(m, OnlyStruct$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyStruct$read(reader.start("golden.wkt.OnlyStruct", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.wkt.WellKnown.EchoFields */
 const WellKnown$echoFields: UnaryMethod<

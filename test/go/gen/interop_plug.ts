@@ -12,11 +12,12 @@
 // @generated from file interop.proto (package interop, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, bytes, codecOf, double, fixed32, fixed64, flatCodecOf, float, held, hold, int32, int64, isZero, loadService, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AddInt32Request, AddInt32Response, AddInt64Request, AddInt64Response, AddUint32Request, AddUint32Response, AddUint64Request, AddUint64Response, CloseRequest, CloseResponse, ConcatRequest, ConcatResponse, ConstructorRequest, ConstructorResponse, CountRunesRequest, CountRunesResponse, DescribeRequest, DescribeResponse, EchoItemRequest, EchoItemResponse, ElapsedRequest, ElapsedResponse, ExitRequest, FailRequest, FillRequest, FillResponse, IndexByNameRequest, IndexByNameResponse, IsItemRequest, IsItemResponse, Item, ItemSchema, JoinRequest, JoinResponse, ListSet, ListSetSchema, ListsRequest, ListsResponse, LogRequest, MakeItemRequest, MakeItemResponse, MakeItemsRequest, MakeItemsResponse, MapSet, MapSetSchema, MapsRequest, MapsResponse, Mood, NameRequest, NameResponse, NextRequest, NextResponse, NotRequest, NotResponse, PanicRequest, Point, PrintRequest, RangeRequest, RangeResponse, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsResponse, SleepRequest, SleepResponse, SnakeCaseRequest, SnakeCaseResponse, SumRequest, SumResponse, ThenRequest, ThenResponse, ToStringRequest, ToStringResponse, WordsRequest, WordsResponse } from "./interop_pb.ts";
 import { AddInt32RequestSchema, AddInt32ResponseSchema, AddInt64RequestSchema, AddInt64ResponseSchema, AddUint32RequestSchema, AddUint32ResponseSchema, AddUint64RequestSchema, AddUint64ResponseSchema, CloseRequestSchema, CloseResponseSchema, ConcatRequestSchema, ConcatResponseSchema, ConstructorRequestSchema, ConstructorResponseSchema, CountRunesRequestSchema, CountRunesResponseSchema, DescribeRequestSchema, DescribeResponseSchema, EchoItemRequestSchema, EchoItemResponseSchema, ElapsedRequestSchema, ElapsedResponseSchema, ExitRequestSchema, FailRequestSchema, FillRequestSchema, FillResponseSchema, IndexByNameRequestSchema, IndexByNameResponseSchema, IsItemRequestSchema, IsItemResponseSchema, JoinRequestSchema, JoinResponseSchema, ListsRequestSchema, ListsResponseSchema, LogRequestSchema, MakeItemRequestSchema, MakeItemResponseSchema, MakeItemsRequestSchema, MakeItemsResponseSchema, MapsRequestSchema, MapsResponseSchema, NameRequestSchema, NameResponseSchema, NextRequestSchema, NextResponseSchema, NotRequestSchema, NotResponseSchema, PanicRequestSchema, PrintRequestSchema, RangeRequestSchema, RangeResponseSchema, ScalarsRequestSchema, ScalarsResponseSchema, SleepRequestSchema, SleepResponseSchema, SnakeCaseRequestSchema, SnakeCaseResponseSchema, SumRequestSchema, SumResponseSchema, ThenRequestSchema, ThenResponseSchema, ToStringRequestSchema, ToStringResponseSchema, WordsRequestSchema, WordsResponseSchema } from "./interop_pb.ts";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Any, AnySchema, BytesValue, Duration, DurationSchema, Empty, ListValue, NullValue, StringValue, Struct, Timestamp, TimestampSchema, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 import { BytesValueSchema, EmptySchema, StringValueSchema, UInt64ValueSchema } from "@bufbuild/protobuf/wkt";
 
@@ -52,8 +53,33 @@ export interface DecoyHandler {
   name(suffix: string, context: CallContext): string | Promise<string>;
 }
 
-const NameRequest$codec = /*@__PURE__*/ flatCodecOf(NameRequestSchema, NameRequest$size, NameRequest$write, NameRequest$read);
-const NameResponse$codec = /*@__PURE__*/ flatCodecOf(NameResponseSchema, NameResponse$size, NameResponse$write, NameResponse$read);
+const NameRequest$codec: MessageCodec<NameRequest, MessageInitShape<typeof NameRequestSchema>> = {
+  typeName: "interop.NameRequest",
+  from: (init) => create(NameRequestSchema, init),
+  size(m) {
+    try {
+      return NameRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NameRequestSchema, m, error);
+    }
+  },
+  write: NameRequest$write,
+  read: (b, from, to, owned) => reader.end(NameRequest$read(reader.start("interop.NameRequest", b, from, to, owned), to)),
+};
+
+const NameResponse$codec: MessageCodec<NameResponse, MessageInitShape<typeof NameResponseSchema>> = {
+  typeName: "interop.NameResponse",
+  from: (init) => create(NameResponseSchema, init),
+  size(m) {
+    try {
+      return NameResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NameResponseSchema, m, error);
+    }
+  },
+  write: NameResponse$write,
+  read: (b, from, to, owned) => reader.end(NameResponse$read(reader.start("interop.NameResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc interop.Decoy.Name */
 const Decoy$name: UnaryMethod<
@@ -720,73 +746,943 @@ export interface EverythingHandler {
   exit(code: number, text: string, context: CallContext): void | Promise<void>;
 }
 
-const NotRequest$codec = /*@__PURE__*/ flatCodecOf(NotRequestSchema, NotRequest$size, NotRequest$write, NotRequest$read);
-const NotResponse$codec = /*@__PURE__*/ flatCodecOf(NotResponseSchema, NotResponse$size, NotResponse$write, NotResponse$read);
-const AddInt32Request$codec = /*@__PURE__*/ flatCodecOf(AddInt32RequestSchema, AddInt32Request$size, AddInt32Request$write, AddInt32Request$read);
-const AddInt32Response$codec = /*@__PURE__*/ flatCodecOf(AddInt32ResponseSchema, AddInt32Response$size, AddInt32Response$write, AddInt32Response$read);
-const AddInt64Request$codec = /*@__PURE__*/ flatCodecOf(AddInt64RequestSchema, AddInt64Request$size, AddInt64Request$write, AddInt64Request$read);
-const AddInt64Response$codec = /*@__PURE__*/ flatCodecOf(AddInt64ResponseSchema, AddInt64Response$size, AddInt64Response$write, AddInt64Response$read);
-const AddUint32Request$codec = /*@__PURE__*/ flatCodecOf(AddUint32RequestSchema, AddUint32Request$size, AddUint32Request$write, AddUint32Request$read);
-const AddUint32Response$codec = /*@__PURE__*/ flatCodecOf(AddUint32ResponseSchema, AddUint32Response$size, AddUint32Response$write, AddUint32Response$read);
-const AddUint64Request$codec = /*@__PURE__*/ flatCodecOf(AddUint64RequestSchema, AddUint64Request$size, AddUint64Request$write, AddUint64Request$read);
-const AddUint64Response$codec = /*@__PURE__*/ flatCodecOf(AddUint64ResponseSchema, AddUint64Response$size, AddUint64Response$write, AddUint64Response$read);
-const JoinRequest$codec = /*@__PURE__*/ flatCodecOf(JoinRequestSchema, JoinRequest$size, JoinRequest$write, JoinRequest$read);
-const JoinResponse$codec = /*@__PURE__*/ flatCodecOf(JoinResponseSchema, JoinResponse$size, JoinResponse$write, JoinResponse$read);
-const ConcatRequest$codec = /*@__PURE__*/ flatCodecOf(ConcatRequestSchema, ConcatRequest$size, ConcatRequest$write, ConcatRequest$read);
-const ConcatResponse$codec = /*@__PURE__*/ flatCodecOf(ConcatResponseSchema, ConcatResponse$size, ConcatResponse$write, ConcatResponse$read);
-const ScalarsRequest$codec = /*@__PURE__*/ flatCodecOf(ScalarsRequestSchema, ScalarsRequest$size, ScalarsRequest$write, ScalarsRequest$read);
-const ScalarsResponse$codec = /*@__PURE__*/ codecOf(ScalarsResponseSchema, ScalarsResponse$size, ScalarsResponse$write, ScalarsResponse$read);
-const ListsRequest$codec = /*@__PURE__*/ codecOf(ListsRequestSchema, ListsRequest$size, ListsRequest$write, ListsRequest$read);
-const ListsResponse$codec = /*@__PURE__*/ codecOf(ListsResponseSchema, ListsResponse$size, ListsResponse$write, ListsResponse$read);
-const MapsRequest$codec = /*@__PURE__*/ codecOf(MapsRequestSchema, MapsRequest$size, MapsRequest$write, MapsRequest$read);
-const MapsResponse$codec = /*@__PURE__*/ codecOf(MapsResponseSchema, MapsResponse$size, MapsResponse$write, MapsResponse$read);
-const RangeRequest$codec = /*@__PURE__*/ flatCodecOf(RangeRequestSchema, RangeRequest$size, RangeRequest$write, RangeRequest$read);
-const RangeResponse$codec = /*@__PURE__*/ codecOf(RangeResponseSchema, RangeResponse$size, RangeResponse$write, RangeResponse$read);
-const MakeItemsRequest$codec = /*@__PURE__*/ flatCodecOf(MakeItemsRequestSchema, MakeItemsRequest$size, MakeItemsRequest$write, MakeItemsRequest$read);
-const MakeItemsResponse$codec = /*@__PURE__*/ codecOf(MakeItemsResponseSchema, MakeItemsResponse$size, MakeItemsResponse$write, MakeItemsResponse$read);
-const IndexByNameRequest$codec = /*@__PURE__*/ codecOf(IndexByNameRequestSchema, IndexByNameRequest$size, IndexByNameRequest$write, IndexByNameRequest$read);
-const IndexByNameResponse$codec = /*@__PURE__*/ codecOf(IndexByNameResponseSchema, IndexByNameResponse$size, IndexByNameResponse$write, IndexByNameResponse$read);
-const CountRunesRequest$codec = /*@__PURE__*/ flatCodecOf(CountRunesRequestSchema, CountRunesRequest$size, CountRunesRequest$write, CountRunesRequest$read);
-const CountRunesResponse$codec = /*@__PURE__*/ codecOf(CountRunesResponseSchema, CountRunesResponse$size, CountRunesResponse$write, CountRunesResponse$read);
-const MakeItemRequest$codec = /*@__PURE__*/ flatCodecOf(MakeItemRequestSchema, MakeItemRequest$size, MakeItemRequest$write, MakeItemRequest$read);
-const MakeItemResponse$codec = /*@__PURE__*/ codecOf(MakeItemResponseSchema, MakeItemResponse$size, MakeItemResponse$write, MakeItemResponse$read);
-const IsItemRequest$codec = /*@__PURE__*/ codecOf(IsItemRequestSchema, IsItemRequest$size, IsItemRequest$write, IsItemRequest$read);
-const IsItemResponse$codec = /*@__PURE__*/ flatCodecOf(IsItemResponseSchema, IsItemResponse$size, IsItemResponse$write, IsItemResponse$read);
-const EchoItemRequest$codec = /*@__PURE__*/ codecOf(EchoItemRequestSchema, EchoItemRequest$size, EchoItemRequest$write, EchoItemRequest$read);
-const EchoItemResponse$codec = /*@__PURE__*/ codecOf(EchoItemResponseSchema, EchoItemResponse$size, EchoItemResponse$write, EchoItemResponse$read);
-const ElapsedRequest$codec = /*@__PURE__*/ codecOf(ElapsedRequestSchema, ElapsedRequest$size, ElapsedRequest$write, ElapsedRequest$read);
-const ElapsedResponse$codec = /*@__PURE__*/ codecOf(ElapsedResponseSchema, ElapsedResponse$size, ElapsedResponse$write, ElapsedResponse$read);
-const DescribeRequest$codec = /*@__PURE__*/ codecOf(DescribeRequestSchema, DescribeRequest$size, DescribeRequest$write, DescribeRequest$read);
-const DescribeResponse$codec = /*@__PURE__*/ flatCodecOf(DescribeResponseSchema, DescribeResponse$size, DescribeResponse$write, DescribeResponse$read);
-const StringValue$codec = /*@__PURE__*/ flatCodecOf(StringValueSchema, StringValue$size, StringValue$write, StringValue$read);
-const UInt64Value$codec = /*@__PURE__*/ flatCodecOf(UInt64ValueSchema, UInt64Value$size, UInt64Value$write, UInt64Value$read);
-const BytesValue$codec = /*@__PURE__*/ flatCodecOf(BytesValueSchema, BytesValue$size, BytesValue$write, BytesValue$read);
-const Empty$codec = /*@__PURE__*/ flatCodecOf(EmptySchema, Empty$size, Empty$write, Empty$read);
-const NextRequest$codec = /*@__PURE__*/ flatCodecOf(NextRequestSchema, NextRequest$size, NextRequest$write, NextRequest$read);
-const NextResponse$codec = /*@__PURE__*/ flatCodecOf(NextResponseSchema, NextResponse$size, NextResponse$write, NextResponse$read);
-const FillRequest$codec = /*@__PURE__*/ flatCodecOf(FillRequestSchema, FillRequest$size, FillRequest$write, FillRequest$read);
-const FillResponse$codec = /*@__PURE__*/ flatCodecOf(FillResponseSchema, FillResponse$size, FillResponse$write, FillResponse$read);
-const SumRequest$codec = /*@__PURE__*/ flatCodecOf(SumRequestSchema, SumRequest$size, SumRequest$write, SumRequest$read);
-const SumResponse$codec = /*@__PURE__*/ flatCodecOf(SumResponseSchema, SumResponse$size, SumResponse$write, SumResponse$read);
-const WordsRequest$codec = /*@__PURE__*/ flatCodecOf(WordsRequestSchema, WordsRequest$size, WordsRequest$write, WordsRequest$read);
-const WordsResponse$codec = /*@__PURE__*/ flatCodecOf(WordsResponseSchema, WordsResponse$size, WordsResponse$write, WordsResponse$read);
-const ThenRequest$codec = /*@__PURE__*/ flatCodecOf(ThenRequestSchema, ThenRequest$size, ThenRequest$write, ThenRequest$read);
-const ThenResponse$codec = /*@__PURE__*/ flatCodecOf(ThenResponseSchema, ThenResponse$size, ThenResponse$write, ThenResponse$read);
-const CloseRequest$codec = /*@__PURE__*/ flatCodecOf(CloseRequestSchema, CloseRequest$size, CloseRequest$write, CloseRequest$read);
-const CloseResponse$codec = /*@__PURE__*/ flatCodecOf(CloseResponseSchema, CloseResponse$size, CloseResponse$write, CloseResponse$read);
-const ConstructorRequest$codec = /*@__PURE__*/ flatCodecOf(ConstructorRequestSchema, ConstructorRequest$size, ConstructorRequest$write, ConstructorRequest$read);
-const ConstructorResponse$codec = /*@__PURE__*/ flatCodecOf(ConstructorResponseSchema, ConstructorResponse$size, ConstructorResponse$write, ConstructorResponse$read);
-const ToStringRequest$codec = /*@__PURE__*/ flatCodecOf(ToStringRequestSchema, ToStringRequest$size, ToStringRequest$write, ToStringRequest$read);
-const ToStringResponse$codec = /*@__PURE__*/ flatCodecOf(ToStringResponseSchema, ToStringResponse$size, ToStringResponse$write, ToStringResponse$read);
-const SnakeCaseRequest$codec = /*@__PURE__*/ flatCodecOf(SnakeCaseRequestSchema, SnakeCaseRequest$size, SnakeCaseRequest$write, SnakeCaseRequest$read);
-const SnakeCaseResponse$codec = /*@__PURE__*/ flatCodecOf(SnakeCaseResponseSchema, SnakeCaseResponse$size, SnakeCaseResponse$write, SnakeCaseResponse$read);
-const FailRequest$codec = /*@__PURE__*/ flatCodecOf(FailRequestSchema, FailRequest$size, FailRequest$write, FailRequest$read);
-const SleepRequest$codec = /*@__PURE__*/ flatCodecOf(SleepRequestSchema, SleepRequest$size, SleepRequest$write, SleepRequest$read);
-const SleepResponse$codec = /*@__PURE__*/ flatCodecOf(SleepResponseSchema, SleepResponse$size, SleepResponse$write, SleepResponse$read);
-const LogRequest$codec = /*@__PURE__*/ flatCodecOf(LogRequestSchema, LogRequest$size, LogRequest$write, LogRequest$read);
-const PrintRequest$codec = /*@__PURE__*/ flatCodecOf(PrintRequestSchema, PrintRequest$size, PrintRequest$write, PrintRequest$read);
-const PanicRequest$codec = /*@__PURE__*/ flatCodecOf(PanicRequestSchema, PanicRequest$size, PanicRequest$write, PanicRequest$read);
-const ExitRequest$codec = /*@__PURE__*/ flatCodecOf(ExitRequestSchema, ExitRequest$size, ExitRequest$write, ExitRequest$read);
+const NotRequest$codec: MessageCodec<NotRequest, MessageInitShape<typeof NotRequestSchema>> = {
+  typeName: "interop.NotRequest",
+  from: (init) => create(NotRequestSchema, init),
+  size(m) {
+    try {
+      return NotRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NotRequestSchema, m, error);
+    }
+  },
+  write: NotRequest$write,
+  read: (b, from, to, owned) => reader.end(NotRequest$read(reader.start("interop.NotRequest", b, from, to, owned), to)),
+};
+
+const NotResponse$codec: MessageCodec<NotResponse, MessageInitShape<typeof NotResponseSchema>> = {
+  typeName: "interop.NotResponse",
+  from: (init) => create(NotResponseSchema, init),
+  size(m) {
+    try {
+      return NotResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NotResponseSchema, m, error);
+    }
+  },
+  write: NotResponse$write,
+  read: (b, from, to, owned) => reader.end(NotResponse$read(reader.start("interop.NotResponse", b, from, to, owned), to)),
+};
+
+const AddInt32Request$codec: MessageCodec<AddInt32Request, MessageInitShape<typeof AddInt32RequestSchema>> = {
+  typeName: "interop.AddInt32Request",
+  from: (init) => create(AddInt32RequestSchema, init),
+  size(m) {
+    try {
+      return AddInt32Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt32RequestSchema, m, error);
+    }
+  },
+  write: AddInt32Request$write,
+  read: (b, from, to, owned) => reader.end(AddInt32Request$read(reader.start("interop.AddInt32Request", b, from, to, owned), to)),
+};
+
+const AddInt32Response$codec: MessageCodec<AddInt32Response, MessageInitShape<typeof AddInt32ResponseSchema>> = {
+  typeName: "interop.AddInt32Response",
+  from: (init) => create(AddInt32ResponseSchema, init),
+  size(m) {
+    try {
+      return AddInt32Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt32ResponseSchema, m, error);
+    }
+  },
+  write: AddInt32Response$write,
+  read: (b, from, to, owned) => reader.end(AddInt32Response$read(reader.start("interop.AddInt32Response", b, from, to, owned), to)),
+};
+
+const AddInt64Request$codec: MessageCodec<AddInt64Request, MessageInitShape<typeof AddInt64RequestSchema>> = {
+  typeName: "interop.AddInt64Request",
+  from: (init) => create(AddInt64RequestSchema, init),
+  size(m) {
+    try {
+      return AddInt64Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt64RequestSchema, m, error);
+    }
+  },
+  write: AddInt64Request$write,
+  read: (b, from, to, owned) => reader.end(AddInt64Request$read(reader.start("interop.AddInt64Request", b, from, to, owned), to)),
+};
+
+const AddInt64Response$codec: MessageCodec<AddInt64Response, MessageInitShape<typeof AddInt64ResponseSchema>> = {
+  typeName: "interop.AddInt64Response",
+  from: (init) => create(AddInt64ResponseSchema, init),
+  size(m) {
+    try {
+      return AddInt64Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt64ResponseSchema, m, error);
+    }
+  },
+  write: AddInt64Response$write,
+  read: (b, from, to, owned) => reader.end(AddInt64Response$read(reader.start("interop.AddInt64Response", b, from, to, owned), to)),
+};
+
+const AddUint32Request$codec: MessageCodec<AddUint32Request, MessageInitShape<typeof AddUint32RequestSchema>> = {
+  typeName: "interop.AddUint32Request",
+  from: (init) => create(AddUint32RequestSchema, init),
+  size(m) {
+    try {
+      return AddUint32Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint32RequestSchema, m, error);
+    }
+  },
+  write: AddUint32Request$write,
+  read: (b, from, to, owned) => reader.end(AddUint32Request$read(reader.start("interop.AddUint32Request", b, from, to, owned), to)),
+};
+
+const AddUint32Response$codec: MessageCodec<AddUint32Response, MessageInitShape<typeof AddUint32ResponseSchema>> = {
+  typeName: "interop.AddUint32Response",
+  from: (init) => create(AddUint32ResponseSchema, init),
+  size(m) {
+    try {
+      return AddUint32Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint32ResponseSchema, m, error);
+    }
+  },
+  write: AddUint32Response$write,
+  read: (b, from, to, owned) => reader.end(AddUint32Response$read(reader.start("interop.AddUint32Response", b, from, to, owned), to)),
+};
+
+const AddUint64Request$codec: MessageCodec<AddUint64Request, MessageInitShape<typeof AddUint64RequestSchema>> = {
+  typeName: "interop.AddUint64Request",
+  from: (init) => create(AddUint64RequestSchema, init),
+  size(m) {
+    try {
+      return AddUint64Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint64RequestSchema, m, error);
+    }
+  },
+  write: AddUint64Request$write,
+  read: (b, from, to, owned) => reader.end(AddUint64Request$read(reader.start("interop.AddUint64Request", b, from, to, owned), to)),
+};
+
+const AddUint64Response$codec: MessageCodec<AddUint64Response, MessageInitShape<typeof AddUint64ResponseSchema>> = {
+  typeName: "interop.AddUint64Response",
+  from: (init) => create(AddUint64ResponseSchema, init),
+  size(m) {
+    try {
+      return AddUint64Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint64ResponseSchema, m, error);
+    }
+  },
+  write: AddUint64Response$write,
+  read: (b, from, to, owned) => reader.end(AddUint64Response$read(reader.start("interop.AddUint64Response", b, from, to, owned), to)),
+};
+
+const JoinRequest$codec: MessageCodec<JoinRequest, MessageInitShape<typeof JoinRequestSchema>> = {
+  typeName: "interop.JoinRequest",
+  from: (init) => create(JoinRequestSchema, init),
+  size(m) {
+    try {
+      return JoinRequest$size(m);
+    } catch (error) {
+      throw notEncodable(JoinRequestSchema, m, error);
+    }
+  },
+  write: JoinRequest$write,
+  read: (b, from, to, owned) => reader.end(JoinRequest$read(reader.start("interop.JoinRequest", b, from, to, owned), to)),
+};
+
+const JoinResponse$codec: MessageCodec<JoinResponse, MessageInitShape<typeof JoinResponseSchema>> = {
+  typeName: "interop.JoinResponse",
+  from: (init) => create(JoinResponseSchema, init),
+  size(m) {
+    try {
+      return JoinResponse$size(m);
+    } catch (error) {
+      throw notEncodable(JoinResponseSchema, m, error);
+    }
+  },
+  write: JoinResponse$write,
+  read: (b, from, to, owned) => reader.end(JoinResponse$read(reader.start("interop.JoinResponse", b, from, to, owned), to)),
+};
+
+const ConcatRequest$codec: MessageCodec<ConcatRequest, MessageInitShape<typeof ConcatRequestSchema>> = {
+  typeName: "interop.ConcatRequest",
+  from: (init) => create(ConcatRequestSchema, init),
+  size(m) {
+    try {
+      return ConcatRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ConcatRequestSchema, m, error);
+    }
+  },
+  write: ConcatRequest$write,
+  read: (b, from, to, owned) => reader.end(ConcatRequest$read(reader.start("interop.ConcatRequest", b, from, to, owned), to)),
+};
+
+const ConcatResponse$codec: MessageCodec<ConcatResponse, MessageInitShape<typeof ConcatResponseSchema>> = {
+  typeName: "interop.ConcatResponse",
+  from: (init) => create(ConcatResponseSchema, init),
+  size(m) {
+    try {
+      return ConcatResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ConcatResponseSchema, m, error);
+    }
+  },
+  write: ConcatResponse$write,
+  read: (b, from, to, owned) => reader.end(ConcatResponse$read(reader.start("interop.ConcatResponse", b, from, to, owned), to)),
+};
+
+const ScalarsRequest$codec: MessageCodec<ScalarsRequest, MessageInitShape<typeof ScalarsRequestSchema>> = {
+  typeName: "interop.ScalarsRequest",
+  from: (init) => create(ScalarsRequestSchema, init),
+  size(m) {
+    try {
+      return ScalarsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ScalarsRequestSchema, m, error);
+    }
+  },
+  write: ScalarsRequest$write,
+  read: (b, from, to, owned) => reader.end(ScalarsRequest$read(reader.start("interop.ScalarsRequest", b, from, to, owned), to)),
+};
+
+const ScalarsResponse$codec: MessageCodec<ScalarsResponse, MessageInitShape<typeof ScalarsResponseSchema>> = {
+  typeName: "interop.ScalarsResponse",
+  from: (init) => create(ScalarsResponseSchema, init),
+  size(m) {
+    try {
+      return ScalarsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ScalarsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ScalarsResponse$write(beginWrite(m, ScalarsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ScalarsResponse$read(reader.start("interop.ScalarsResponse", b, from, to, owned), to)),
+};
+
+const ListsRequest$codec: MessageCodec<ListsRequest, MessageInitShape<typeof ListsRequestSchema>> = {
+  typeName: "interop.ListsRequest",
+  from: (init) => create(ListsRequestSchema, init),
+  size(m) {
+    try {
+      return ListsRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListsRequest$write(beginWrite(m, ListsRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListsRequest$read(reader.start("interop.ListsRequest", b, from, to, owned), to)),
+};
+
+const ListsResponse$codec: MessageCodec<ListsResponse, MessageInitShape<typeof ListsResponseSchema>> = {
+  typeName: "interop.ListsResponse",
+  from: (init) => create(ListsResponseSchema, init),
+  size(m) {
+    try {
+      return ListsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListsResponse$write(beginWrite(m, ListsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListsResponse$read(reader.start("interop.ListsResponse", b, from, to, owned), to)),
+};
+
+const MapsRequest$codec: MessageCodec<MapsRequest, MessageInitShape<typeof MapsRequestSchema>> = {
+  typeName: "interop.MapsRequest",
+  from: (init) => create(MapsRequestSchema, init),
+  size(m) {
+    try {
+      return MapsRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MapsRequest$write(beginWrite(m, MapsRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(MapsRequest$read(reader.start("interop.MapsRequest", b, from, to, owned), to)),
+};
+
+const MapsResponse$codec: MessageCodec<MapsResponse, MessageInitShape<typeof MapsResponseSchema>> = {
+  typeName: "interop.MapsResponse",
+  from: (init) => create(MapsResponseSchema, init),
+  size(m) {
+    try {
+      return MapsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MapsResponse$write(beginWrite(m, MapsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MapsResponse$read(reader.start("interop.MapsResponse", b, from, to, owned), to)),
+};
+
+const RangeRequest$codec: MessageCodec<RangeRequest, MessageInitShape<typeof RangeRequestSchema>> = {
+  typeName: "interop.RangeRequest",
+  from: (init) => create(RangeRequestSchema, init),
+  size(m) {
+    try {
+      return RangeRequest$size(m);
+    } catch (error) {
+      throw notEncodable(RangeRequestSchema, m, error);
+    }
+  },
+  write: RangeRequest$write,
+  read: (b, from, to, owned) => reader.end(RangeRequest$read(reader.start("interop.RangeRequest", b, from, to, owned), to)),
+};
+
+const RangeResponse$codec: MessageCodec<RangeResponse, MessageInitShape<typeof RangeResponseSchema>> = {
+  typeName: "interop.RangeResponse",
+  from: (init) => create(RangeResponseSchema, init),
+  size(m) {
+    try {
+      return RangeResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(RangeResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => RangeResponse$write(beginWrite(m, RangeResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(RangeResponse$read(reader.start("interop.RangeResponse", b, from, to, owned), to)),
+};
+
+const MakeItemsRequest$codec: MessageCodec<MakeItemsRequest, MessageInitShape<typeof MakeItemsRequestSchema>> = {
+  typeName: "interop.MakeItemsRequest",
+  from: (init) => create(MakeItemsRequestSchema, init),
+  size(m) {
+    try {
+      return MakeItemsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(MakeItemsRequestSchema, m, error);
+    }
+  },
+  write: MakeItemsRequest$write,
+  read: (b, from, to, owned) => reader.end(MakeItemsRequest$read(reader.start("interop.MakeItemsRequest", b, from, to, owned), to)),
+};
+
+const MakeItemsResponse$codec: MessageCodec<MakeItemsResponse, MessageInitShape<typeof MakeItemsResponseSchema>> = {
+  typeName: "interop.MakeItemsResponse",
+  from: (init) => create(MakeItemsResponseSchema, init),
+  size(m) {
+    try {
+      return MakeItemsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MakeItemsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MakeItemsResponse$write(beginWrite(m, MakeItemsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MakeItemsResponse$read(reader.start("interop.MakeItemsResponse", b, from, to, owned), to)),
+};
+
+const IndexByNameRequest$codec: MessageCodec<IndexByNameRequest, MessageInitShape<typeof IndexByNameRequestSchema>> = {
+  typeName: "interop.IndexByNameRequest",
+  from: (init) => create(IndexByNameRequestSchema, init),
+  size(m) {
+    try {
+      return IndexByNameRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IndexByNameRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IndexByNameRequest$write(beginWrite(m, IndexByNameRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(IndexByNameRequest$read(reader.start("interop.IndexByNameRequest", b, from, to, owned), to)),
+};
+
+const IndexByNameResponse$codec: MessageCodec<IndexByNameResponse, MessageInitShape<typeof IndexByNameResponseSchema>> = {
+  typeName: "interop.IndexByNameResponse",
+  from: (init) => create(IndexByNameResponseSchema, init),
+  size(m) {
+    try {
+      return IndexByNameResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IndexByNameResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IndexByNameResponse$write(beginWrite(m, IndexByNameResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(IndexByNameResponse$read(reader.start("interop.IndexByNameResponse", b, from, to, owned), to)),
+};
+
+const CountRunesRequest$codec: MessageCodec<CountRunesRequest, MessageInitShape<typeof CountRunesRequestSchema>> = {
+  typeName: "interop.CountRunesRequest",
+  from: (init) => create(CountRunesRequestSchema, init),
+  size(m) {
+    try {
+      return CountRunesRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CountRunesRequestSchema, m, error);
+    }
+  },
+  write: CountRunesRequest$write,
+  read: (b, from, to, owned) => reader.end(CountRunesRequest$read(reader.start("interop.CountRunesRequest", b, from, to, owned), to)),
+};
+
+const CountRunesResponse$codec: MessageCodec<CountRunesResponse, MessageInitShape<typeof CountRunesResponseSchema>> = {
+  typeName: "interop.CountRunesResponse",
+  from: (init) => create(CountRunesResponseSchema, init),
+  size(m) {
+    try {
+      return CountRunesResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(CountRunesResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => CountRunesResponse$write(beginWrite(m, CountRunesResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(CountRunesResponse$read(reader.start("interop.CountRunesResponse", b, from, to, owned), to)),
+};
+
+const MakeItemRequest$codec: MessageCodec<MakeItemRequest, MessageInitShape<typeof MakeItemRequestSchema>> = {
+  typeName: "interop.MakeItemRequest",
+  from: (init) => create(MakeItemRequestSchema, init),
+  size(m) {
+    try {
+      return MakeItemRequest$size(m);
+    } catch (error) {
+      throw notEncodable(MakeItemRequestSchema, m, error);
+    }
+  },
+  write: MakeItemRequest$write,
+  read: (b, from, to, owned) => reader.end(MakeItemRequest$read(reader.start("interop.MakeItemRequest", b, from, to, owned), to)),
+};
+
+const MakeItemResponse$codec: MessageCodec<MakeItemResponse, MessageInitShape<typeof MakeItemResponseSchema>> = {
+  typeName: "interop.MakeItemResponse",
+  from: (init) => create(MakeItemResponseSchema, init),
+  size(m) {
+    try {
+      return MakeItemResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MakeItemResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MakeItemResponse$write(beginWrite(m, MakeItemResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MakeItemResponse$read(reader.start("interop.MakeItemResponse", b, from, to, owned), to)),
+};
+
+const IsItemRequest$codec: MessageCodec<IsItemRequest, MessageInitShape<typeof IsItemRequestSchema>> = {
+  typeName: "interop.IsItemRequest",
+  from: (init) => create(IsItemRequestSchema, init),
+  size(m) {
+    try {
+      return IsItemRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IsItemRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IsItemRequest$write(beginWrite(m, IsItemRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(IsItemRequest$read(reader.start("interop.IsItemRequest", b, from, to, owned), to)),
+};
+
+const IsItemResponse$codec: MessageCodec<IsItemResponse, MessageInitShape<typeof IsItemResponseSchema>> = {
+  typeName: "interop.IsItemResponse",
+  from: (init) => create(IsItemResponseSchema, init),
+  size(m) {
+    try {
+      return IsItemResponse$size(m);
+    } catch (error) {
+      throw notEncodable(IsItemResponseSchema, m, error);
+    }
+  },
+  write: IsItemResponse$write,
+  read: (b, from, to, owned) => reader.end(IsItemResponse$read(reader.start("interop.IsItemResponse", b, from, to, owned), to)),
+};
+
+const EchoItemRequest$codec: MessageCodec<EchoItemRequest, MessageInitShape<typeof EchoItemRequestSchema>> = {
+  typeName: "interop.EchoItemRequest",
+  from: (init) => create(EchoItemRequestSchema, init),
+  size(m) {
+    try {
+      return EchoItemRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EchoItemRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => EchoItemRequest$write(beginWrite(m, EchoItemRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(EchoItemRequest$read(reader.start("interop.EchoItemRequest", b, from, to, owned), to)),
+};
+
+const EchoItemResponse$codec: MessageCodec<EchoItemResponse, MessageInitShape<typeof EchoItemResponseSchema>> = {
+  typeName: "interop.EchoItemResponse",
+  from: (init) => create(EchoItemResponseSchema, init),
+  size(m) {
+    try {
+      return EchoItemResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EchoItemResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => EchoItemResponse$write(beginWrite(m, EchoItemResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(EchoItemResponse$read(reader.start("interop.EchoItemResponse", b, from, to, owned), to)),
+};
+
+const ElapsedRequest$codec: MessageCodec<ElapsedRequest, MessageInitShape<typeof ElapsedRequestSchema>> = {
+  typeName: "interop.ElapsedRequest",
+  from: (init) => create(ElapsedRequestSchema, init),
+  size(m) {
+    try {
+      return ElapsedRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ElapsedRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ElapsedRequest$write(beginWrite(m, ElapsedRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(ElapsedRequest$read(reader.start("interop.ElapsedRequest", b, from, to, owned), to)),
+};
+
+const ElapsedResponse$codec: MessageCodec<ElapsedResponse, MessageInitShape<typeof ElapsedResponseSchema>> = {
+  typeName: "interop.ElapsedResponse",
+  from: (init) => create(ElapsedResponseSchema, init),
+  size(m) {
+    try {
+      return ElapsedResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ElapsedResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ElapsedResponse$write(beginWrite(m, ElapsedResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ElapsedResponse$read(reader.start("interop.ElapsedResponse", b, from, to, owned), to)),
+};
+
+const DescribeRequest$codec: MessageCodec<DescribeRequest, MessageInitShape<typeof DescribeRequestSchema>> = {
+  typeName: "interop.DescribeRequest",
+  from: (init) => create(DescribeRequestSchema, init),
+  size(m) {
+    try {
+      return DescribeRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(DescribeRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => DescribeRequest$write(beginWrite(m, DescribeRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(DescribeRequest$read(reader.start("interop.DescribeRequest", b, from, to, owned), to)),
+};
+
+const DescribeResponse$codec: MessageCodec<DescribeResponse, MessageInitShape<typeof DescribeResponseSchema>> = {
+  typeName: "interop.DescribeResponse",
+  from: (init) => create(DescribeResponseSchema, init),
+  size(m) {
+    try {
+      return DescribeResponse$size(m);
+    } catch (error) {
+      throw notEncodable(DescribeResponseSchema, m, error);
+    }
+  },
+  write: DescribeResponse$write,
+  read: (b, from, to, owned) => reader.end(DescribeResponse$read(reader.start("interop.DescribeResponse", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
+  typeName: "google.protobuf.UInt64Value",
+  from: (init) => create(UInt64ValueSchema, init),
+  size(m) {
+    try {
+      return UInt64Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt64ValueSchema, m, error);
+    }
+  },
+  write: UInt64Value$write,
+  read: (b, from, to, owned) => reader.end(UInt64Value$read(reader.start("google.protobuf.UInt64Value", b, from, to, owned), to)),
+};
+
+const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
+  typeName: "google.protobuf.BytesValue",
+  from: (init) => create(BytesValueSchema, init),
+  size(m) {
+    try {
+      return BytesValue$size(m);
+    } catch (error) {
+      throw notEncodable(BytesValueSchema, m, error);
+    }
+  },
+  write: BytesValue$write,
+  read: (b, from, to, owned) => reader.end(BytesValue$read(reader.start("google.protobuf.BytesValue", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const NextRequest$codec: MessageCodec<NextRequest, MessageInitShape<typeof NextRequestSchema>> = {
+  typeName: "interop.NextRequest",
+  from: (init) => create(NextRequestSchema, init),
+  size(m) {
+    try {
+      return NextRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NextRequestSchema, m, error);
+    }
+  },
+  write: NextRequest$write,
+  read: (b, from, to, owned) => reader.end(NextRequest$read(reader.start("interop.NextRequest", b, from, to, owned), to)),
+};
+
+const NextResponse$codec: MessageCodec<NextResponse, MessageInitShape<typeof NextResponseSchema>> = {
+  typeName: "interop.NextResponse",
+  from: (init) => create(NextResponseSchema, init),
+  size(m) {
+    try {
+      return NextResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NextResponseSchema, m, error);
+    }
+  },
+  write: NextResponse$write,
+  read: (b, from, to, owned) => reader.end(NextResponse$read(reader.start("interop.NextResponse", b, from, to, owned), to)),
+};
+
+const FillRequest$codec: MessageCodec<FillRequest, MessageInitShape<typeof FillRequestSchema>> = {
+  typeName: "interop.FillRequest",
+  from: (init) => create(FillRequestSchema, init),
+  size(m) {
+    try {
+      return FillRequest$size(m);
+    } catch (error) {
+      throw notEncodable(FillRequestSchema, m, error);
+    }
+  },
+  write: FillRequest$write,
+  read: (b, from, to, owned) => reader.end(FillRequest$read(reader.start("interop.FillRequest", b, from, to, owned), to)),
+};
+
+const FillResponse$codec: MessageCodec<FillResponse, MessageInitShape<typeof FillResponseSchema>> = {
+  typeName: "interop.FillResponse",
+  from: (init) => create(FillResponseSchema, init),
+  size(m) {
+    try {
+      return FillResponse$size(m);
+    } catch (error) {
+      throw notEncodable(FillResponseSchema, m, error);
+    }
+  },
+  write: FillResponse$write,
+  read: (b, from, to, owned) => reader.end(FillResponse$read(reader.start("interop.FillResponse", b, from, to, owned), to)),
+};
+
+const SumRequest$codec: MessageCodec<SumRequest, MessageInitShape<typeof SumRequestSchema>> = {
+  typeName: "interop.SumRequest",
+  from: (init) => create(SumRequestSchema, init),
+  size(m) {
+    try {
+      return SumRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SumRequestSchema, m, error);
+    }
+  },
+  write: SumRequest$write,
+  read: (b, from, to, owned) => reader.end(SumRequest$read(reader.start("interop.SumRequest", b, from, to, owned), to)),
+};
+
+const SumResponse$codec: MessageCodec<SumResponse, MessageInitShape<typeof SumResponseSchema>> = {
+  typeName: "interop.SumResponse",
+  from: (init) => create(SumResponseSchema, init),
+  size(m) {
+    try {
+      return SumResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SumResponseSchema, m, error);
+    }
+  },
+  write: SumResponse$write,
+  read: (b, from, to, owned) => reader.end(SumResponse$read(reader.start("interop.SumResponse", b, from, to, owned), to)),
+};
+
+const WordsRequest$codec: MessageCodec<WordsRequest, MessageInitShape<typeof WordsRequestSchema>> = {
+  typeName: "interop.WordsRequest",
+  from: (init) => create(WordsRequestSchema, init),
+  size(m) {
+    try {
+      return WordsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(WordsRequestSchema, m, error);
+    }
+  },
+  write: WordsRequest$write,
+  read: (b, from, to, owned) => reader.end(WordsRequest$read(reader.start("interop.WordsRequest", b, from, to, owned), to)),
+};
+
+const WordsResponse$codec: MessageCodec<WordsResponse, MessageInitShape<typeof WordsResponseSchema>> = {
+  typeName: "interop.WordsResponse",
+  from: (init) => create(WordsResponseSchema, init),
+  size(m) {
+    try {
+      return WordsResponse$size(m);
+    } catch (error) {
+      throw notEncodable(WordsResponseSchema, m, error);
+    }
+  },
+  write: WordsResponse$write,
+  read: (b, from, to, owned) => reader.end(WordsResponse$read(reader.start("interop.WordsResponse", b, from, to, owned), to)),
+};
+
+const ThenRequest$codec: MessageCodec<ThenRequest, MessageInitShape<typeof ThenRequestSchema>> = {
+  typeName: "interop.ThenRequest",
+  from: (init) => create(ThenRequestSchema, init),
+  size(m) {
+    try {
+      return ThenRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ThenRequestSchema, m, error);
+    }
+  },
+  write: ThenRequest$write,
+  read: (b, from, to, owned) => reader.end(ThenRequest$read(reader.start("interop.ThenRequest", b, from, to, owned), to)),
+};
+
+const ThenResponse$codec: MessageCodec<ThenResponse, MessageInitShape<typeof ThenResponseSchema>> = {
+  typeName: "interop.ThenResponse",
+  from: (init) => create(ThenResponseSchema, init),
+  size(m) {
+    try {
+      return ThenResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ThenResponseSchema, m, error);
+    }
+  },
+  write: ThenResponse$write,
+  read: (b, from, to, owned) => reader.end(ThenResponse$read(reader.start("interop.ThenResponse", b, from, to, owned), to)),
+};
+
+const CloseRequest$codec: MessageCodec<CloseRequest, MessageInitShape<typeof CloseRequestSchema>> = {
+  typeName: "interop.CloseRequest",
+  from: (init) => create(CloseRequestSchema, init),
+  size(m) {
+    try {
+      return CloseRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CloseRequestSchema, m, error);
+    }
+  },
+  write: CloseRequest$write,
+  read: (b, from, to, owned) => reader.end(CloseRequest$read(reader.start("interop.CloseRequest", b, from, to, owned), to)),
+};
+
+const CloseResponse$codec: MessageCodec<CloseResponse, MessageInitShape<typeof CloseResponseSchema>> = {
+  typeName: "interop.CloseResponse",
+  from: (init) => create(CloseResponseSchema, init),
+  size(m) {
+    try {
+      return CloseResponse$size(m);
+    } catch (error) {
+      throw notEncodable(CloseResponseSchema, m, error);
+    }
+  },
+  write: CloseResponse$write,
+  read: (b, from, to, owned) => reader.end(CloseResponse$read(reader.start("interop.CloseResponse", b, from, to, owned), to)),
+};
+
+const ConstructorRequest$codec: MessageCodec<ConstructorRequest, MessageInitShape<typeof ConstructorRequestSchema>> = {
+  typeName: "interop.ConstructorRequest",
+  from: (init) => create(ConstructorRequestSchema, init),
+  size(m) {
+    try {
+      return ConstructorRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ConstructorRequestSchema, m, error);
+    }
+  },
+  write: ConstructorRequest$write,
+  read: (b, from, to, owned) => reader.end(ConstructorRequest$read(reader.start("interop.ConstructorRequest", b, from, to, owned), to)),
+};
+
+const ConstructorResponse$codec: MessageCodec<ConstructorResponse, MessageInitShape<typeof ConstructorResponseSchema>> = {
+  typeName: "interop.ConstructorResponse",
+  from: (init) => create(ConstructorResponseSchema, init),
+  size(m) {
+    try {
+      return ConstructorResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ConstructorResponseSchema, m, error);
+    }
+  },
+  write: ConstructorResponse$write,
+  read: (b, from, to, owned) => reader.end(ConstructorResponse$read(reader.start("interop.ConstructorResponse", b, from, to, owned), to)),
+};
+
+const ToStringRequest$codec: MessageCodec<ToStringRequest, MessageInitShape<typeof ToStringRequestSchema>> = {
+  typeName: "interop.ToStringRequest",
+  from: (init) => create(ToStringRequestSchema, init),
+  size(m) {
+    try {
+      return ToStringRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ToStringRequestSchema, m, error);
+    }
+  },
+  write: ToStringRequest$write,
+  read: (b, from, to, owned) => reader.end(ToStringRequest$read(reader.start("interop.ToStringRequest", b, from, to, owned), to)),
+};
+
+const ToStringResponse$codec: MessageCodec<ToStringResponse, MessageInitShape<typeof ToStringResponseSchema>> = {
+  typeName: "interop.ToStringResponse",
+  from: (init) => create(ToStringResponseSchema, init),
+  size(m) {
+    try {
+      return ToStringResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ToStringResponseSchema, m, error);
+    }
+  },
+  write: ToStringResponse$write,
+  read: (b, from, to, owned) => reader.end(ToStringResponse$read(reader.start("interop.ToStringResponse", b, from, to, owned), to)),
+};
+
+const SnakeCaseRequest$codec: MessageCodec<SnakeCaseRequest, MessageInitShape<typeof SnakeCaseRequestSchema>> = {
+  typeName: "interop.SnakeCaseRequest",
+  from: (init) => create(SnakeCaseRequestSchema, init),
+  size(m) {
+    try {
+      return SnakeCaseRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SnakeCaseRequestSchema, m, error);
+    }
+  },
+  write: SnakeCaseRequest$write,
+  read: (b, from, to, owned) => reader.end(SnakeCaseRequest$read(reader.start("interop.SnakeCaseRequest", b, from, to, owned), to)),
+};
+
+const SnakeCaseResponse$codec: MessageCodec<SnakeCaseResponse, MessageInitShape<typeof SnakeCaseResponseSchema>> = {
+  typeName: "interop.SnakeCaseResponse",
+  from: (init) => create(SnakeCaseResponseSchema, init),
+  size(m) {
+    try {
+      return SnakeCaseResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SnakeCaseResponseSchema, m, error);
+    }
+  },
+  write: SnakeCaseResponse$write,
+  read: (b, from, to, owned) => reader.end(SnakeCaseResponse$read(reader.start("interop.SnakeCaseResponse", b, from, to, owned), to)),
+};
+
+const FailRequest$codec: MessageCodec<FailRequest, MessageInitShape<typeof FailRequestSchema>> = {
+  typeName: "interop.FailRequest",
+  from: (init) => create(FailRequestSchema, init),
+  size(m) {
+    try {
+      return FailRequest$size(m);
+    } catch (error) {
+      throw notEncodable(FailRequestSchema, m, error);
+    }
+  },
+  write: FailRequest$write,
+  read: (b, from, to, owned) => reader.end(FailRequest$read(reader.start("interop.FailRequest", b, from, to, owned), to)),
+};
+
+const SleepRequest$codec: MessageCodec<SleepRequest, MessageInitShape<typeof SleepRequestSchema>> = {
+  typeName: "interop.SleepRequest",
+  from: (init) => create(SleepRequestSchema, init),
+  size(m) {
+    try {
+      return SleepRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SleepRequestSchema, m, error);
+    }
+  },
+  write: SleepRequest$write,
+  read: (b, from, to, owned) => reader.end(SleepRequest$read(reader.start("interop.SleepRequest", b, from, to, owned), to)),
+};
+
+const SleepResponse$codec: MessageCodec<SleepResponse, MessageInitShape<typeof SleepResponseSchema>> = {
+  typeName: "interop.SleepResponse",
+  from: (init) => create(SleepResponseSchema, init),
+  size(m) {
+    try {
+      return SleepResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SleepResponseSchema, m, error);
+    }
+  },
+  write: SleepResponse$write,
+  read: (b, from, to, owned) => reader.end(SleepResponse$read(reader.start("interop.SleepResponse", b, from, to, owned), to)),
+};
+
+const LogRequest$codec: MessageCodec<LogRequest, MessageInitShape<typeof LogRequestSchema>> = {
+  typeName: "interop.LogRequest",
+  from: (init) => create(LogRequestSchema, init),
+  size(m) {
+    try {
+      return LogRequest$size(m);
+    } catch (error) {
+      throw notEncodable(LogRequestSchema, m, error);
+    }
+  },
+  write: LogRequest$write,
+  read: (b, from, to, owned) => reader.end(LogRequest$read(reader.start("interop.LogRequest", b, from, to, owned), to)),
+};
+
+const PrintRequest$codec: MessageCodec<PrintRequest, MessageInitShape<typeof PrintRequestSchema>> = {
+  typeName: "interop.PrintRequest",
+  from: (init) => create(PrintRequestSchema, init),
+  size(m) {
+    try {
+      return PrintRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PrintRequestSchema, m, error);
+    }
+  },
+  write: PrintRequest$write,
+  read: (b, from, to, owned) => reader.end(PrintRequest$read(reader.start("interop.PrintRequest", b, from, to, owned), to)),
+};
+
+const PanicRequest$codec: MessageCodec<PanicRequest, MessageInitShape<typeof PanicRequestSchema>> = {
+  typeName: "interop.PanicRequest",
+  from: (init) => create(PanicRequestSchema, init),
+  size(m) {
+    try {
+      return PanicRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PanicRequestSchema, m, error);
+    }
+  },
+  write: PanicRequest$write,
+  read: (b, from, to, owned) => reader.end(PanicRequest$read(reader.start("interop.PanicRequest", b, from, to, owned), to)),
+};
+
+const ExitRequest$codec: MessageCodec<ExitRequest, MessageInitShape<typeof ExitRequestSchema>> = {
+  typeName: "interop.ExitRequest",
+  from: (init) => create(ExitRequestSchema, init),
+  size(m) {
+    try {
+      return ExitRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ExitRequestSchema, m, error);
+    }
+  },
+  write: ExitRequest$write,
+  read: (b, from, to, owned) => reader.end(ExitRequest$read(reader.start("interop.ExitRequest", b, from, to, owned), to)),
+};
 
 /** @generated from rpc interop.Everything.Not */
 const Everything$not: UnaryMethod<
@@ -2297,27 +3193,11 @@ function ListsRequest$new(): ListsRequest {
 
 function ListsRequest$size(m: ListsRequest): number {
   let n = 0;
-  if (m.bools.length > 0) n += 1 + held(hold(), m.bools.length);
-  if (m.int32s.length > 0) {
-    let s = 0;
-    for (const v of m.int32s) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.int64s.length > 0) {
-    let s = 0;
-    for (const v of m.int64s) s += int64.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.uint32s.length > 0) {
-    let s = 0;
-    for (const v of m.uint32s) s += uint32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.uint64s.length > 0) {
-    let s = 0;
-    for (const v of m.uint64s) s += uint64.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.bools.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bools));
+  if (m.int32s.length > 0) n += 1 + held(hold(), int32.sizeAll(m.int32s));
+  if (m.int64s.length > 0) n += 1 + held(hold(), int64.sizeAll(m.int64s));
+  if (m.uint32s.length > 0) n += 1 + held(hold(), uint32.sizeAll(m.uint32s));
+  if (m.uint64s.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.uint64s));
   for (const v of m.strings) n += 1 + string.size(v);
   for (const v of m.chunks) n += 1 + bytes.size(v);
   for (const v of m.items) n += 1 + held(hold(), Item$size(v));
@@ -2326,26 +3206,11 @@ function ListsRequest$size(m: ListsRequest): number {
 }
 
 function ListsRequest$write(m: ListsRequest, b: Uint8Array, p: number): number {
-  if (m.bools.length > 0) {
-    b[p++] = 10; p = writeHeld(b, p);
-    for (const v of m.bools) p = bool.write(v, b, p);
-  }
-  if (m.int32s.length > 0) {
-    b[p++] = 18; p = writeHeld(b, p);
-    for (const v of m.int32s) p = int32.write(v, b, p);
-  }
-  if (m.int64s.length > 0) {
-    b[p++] = 26; p = writeHeld(b, p);
-    for (const v of m.int64s) p = int64.write(v, b, p);
-  }
-  if (m.uint32s.length > 0) {
-    b[p++] = 34; p = writeHeld(b, p);
-    for (const v of m.uint32s) p = uint32.write(v, b, p);
-  }
-  if (m.uint64s.length > 0) {
-    b[p++] = 42; p = writeHeld(b, p);
-    for (const v of m.uint64s) p = uint64.write(v, b, p);
-  }
+  if (m.bools.length > 0) { b[p++] = 10; p = bool.writeAll(m.bools, b, writeHeld(b, p)); }
+  if (m.int32s.length > 0) { b[p++] = 18; p = int32.writeAll(m.int32s, b, writeHeld(b, p)); }
+  if (m.int64s.length > 0) { b[p++] = 26; p = int64.writeAll(m.int64s, b, writeHeld(b, p)); }
+  if (m.uint32s.length > 0) { b[p++] = 34; p = uint32.writeAll(m.uint32s, b, writeHeld(b, p)); }
+  if (m.uint64s.length > 0) { b[p++] = 42; p = uint64.writeAll(m.uint64s, b, writeHeld(b, p)); }
   for (const v of m.strings) { b[p++] = 50; p = string.write(v, b, p); }
   for (const v of m.chunks) { b[p++] = 58; p = bytes.write(v, b, p); }
   for (const v of m.items) { b[p++] = 66; p = Item$write(v, b, writeHeld(b, p)); }
@@ -2358,24 +3223,19 @@ function ListsRequest$read(r: Reader, end: number, m: ListsRequest = ListsReques
     const tag = r.tag();
     switch (tag >>> 3) {
       case 1:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.bools.push(bool.read(r));
-        else m.bools.push(bool.read(r));
+        bool.readAll(r, tag, m.bools);
         break;
       case 2:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.int32s.push(int32.read(r));
-        else m.int32s.push(int32.read(r));
+        int32.readAll(r, tag, m.int32s);
         break;
       case 3:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.int64s.push(int64.read(r));
-        else m.int64s.push(int64.read(r));
+        int64.readAll(r, tag, m.int64s);
         break;
       case 4:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.uint32s.push(uint32.read(r));
-        else m.uint32s.push(uint32.read(r));
+        uint32.readAll(r, tag, m.uint32s);
         break;
       case 5:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.uint64s.push(uint64.read(r));
-        else m.uint64s.push(uint64.read(r));
+        uint64.readAll(r, tag, m.uint64s);
         break;
       case 6:
         m.strings.push(string.read(r));
@@ -2699,20 +3559,13 @@ function RangeResponse$new(): RangeResponse {
 
 function RangeResponse$size(m: RangeResponse): number {
   let n = 0;
-  if (m.numbers.length > 0) {
-    let s = 0;
-    for (const v of m.numbers) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.numbers.length > 0) n += 1 + held(hold(), int32.sizeAll(m.numbers));
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function RangeResponse$write(m: RangeResponse, b: Uint8Array, p: number): number {
-  if (m.numbers.length > 0) {
-    b[p++] = 10; p = writeHeld(b, p);
-    for (const v of m.numbers) p = int32.write(v, b, p);
-  }
+  if (m.numbers.length > 0) { b[p++] = 10; p = int32.writeAll(m.numbers, b, writeHeld(b, p)); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -2722,8 +3575,7 @@ function RangeResponse$read(r: Reader, end: number, m: RangeResponse = RangeResp
     const tag = r.tag();
     switch (tag >>> 3) {
       case 1:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.numbers.push(int32.read(r));
-        else m.numbers.push(int32.read(r));
+        int32.readAll(r, tag, m.numbers);
         break;
       default:
         r.unknown(m, tag);
@@ -4331,21 +5183,9 @@ function Item$size(m: Item): number {
   if (m.boolValue) n += 2;
   if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
   if (m.mood !== 0) n += 2 + int32.size(m.mood);
-  if (m.numbers.length > 0) {
-    let s = 0;
-    for (const v of m.numbers) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFloats.length > 0) {
-    let s = 0;
-    for (const v of m.packedFloats) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.moods.length > 0) {
-    let s = 0;
-    for (const v of m.moods) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.numbers.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.numbers));
+  if (m.packedFloats.length > 0) n += 2 + held(hold(), float.sizeAll(m.packedFloats));
+  if (m.moods.length > 0) n += 2 + held(hold(), int32.sizeAll(m.moods));
   for (const v of m.tags) n += 2 + string.size(v);
   for (const k of Object.keys(m.weights)) {
     const v = m.weights[k]!;
@@ -4389,18 +5229,9 @@ function Item$write(m: Item, b: Uint8Array, p: number): number {
   if (m.boolValue) { b[p++] = 112; p = bool.write(m.boolValue, b, p); }
   if (m.bytesValue.length !== 0) { b[p++] = 122; p = bytes.write(m.bytesValue, b, p); }
   if (m.mood !== 0) { b[p++] = 128; b[p++] = 1; p = int32.write(m.mood, b, p); }
-  if (m.numbers.length > 0) {
-    b[p++] = 138; b[p++] = 1; p = writeHeld(b, p);
-    for (const v of m.numbers) p = sint64.write(v, b, p);
-  }
-  if (m.packedFloats.length > 0) {
-    b[p++] = 146; b[p++] = 1; p = writeHeld(b, p);
-    for (const v of m.packedFloats) p = float.write(v, b, p);
-  }
-  if (m.moods.length > 0) {
-    b[p++] = 154; b[p++] = 1; p = writeHeld(b, p);
-    for (const v of m.moods) p = int32.write(v, b, p);
-  }
+  if (m.numbers.length > 0) { b[p++] = 138; b[p++] = 1; p = sint64.writeAll(m.numbers, b, writeHeld(b, p)); }
+  if (m.packedFloats.length > 0) { b[p++] = 146; b[p++] = 1; p = float.writeAll(m.packedFloats, b, writeHeld(b, p)); }
+  if (m.moods.length > 0) { b[p++] = 154; b[p++] = 1; p = int32.writeAll(m.moods, b, writeHeld(b, p)); }
   for (const v of m.tags) { b[p++] = 162; b[p++] = 1; p = string.write(v, b, p); }
   for (const k of Object.keys(m.weights)) {
     const v = m.weights[k]!;
@@ -4484,16 +5315,13 @@ function Item$read(r: Reader, end: number, m: Item = Item$new()): Item {
         m.mood = int32.read(r) as Mood;
         break;
       case 17:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.numbers.push(sint64.read(r));
-        else m.numbers.push(sint64.read(r));
+        sint64.readAll(r, tag, m.numbers);
         break;
       case 18:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFloats.push(float.read(r));
-        else m.packedFloats.push(float.read(r));
+        float.readAll(r, tag, m.packedFloats);
         break;
       case 19:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.moods.push(int32.read(r) as Mood);
-        else m.moods.push(int32.read(r) as Mood);
+        int32.readAll(r, tag, m.moods);
         break;
       case 20:
         m.tags.push(string.read(r));
@@ -4550,27 +5378,11 @@ function ListSet$new(): ListSet {
 
 function ListSet$size(m: ListSet): number {
   let n = 0;
-  if (m.bools.length > 0) n += 1 + held(hold(), m.bools.length);
-  if (m.int32s.length > 0) {
-    let s = 0;
-    for (const v of m.int32s) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.int64s.length > 0) {
-    let s = 0;
-    for (const v of m.int64s) s += int64.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.uint32s.length > 0) {
-    let s = 0;
-    for (const v of m.uint32s) s += uint32.size(v);
-    n += 1 + held(hold(), s);
-  }
-  if (m.uint64s.length > 0) {
-    let s = 0;
-    for (const v of m.uint64s) s += uint64.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.bools.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bools));
+  if (m.int32s.length > 0) n += 1 + held(hold(), int32.sizeAll(m.int32s));
+  if (m.int64s.length > 0) n += 1 + held(hold(), int64.sizeAll(m.int64s));
+  if (m.uint32s.length > 0) n += 1 + held(hold(), uint32.sizeAll(m.uint32s));
+  if (m.uint64s.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.uint64s));
   for (const v of m.strings) n += 1 + string.size(v);
   for (const v of m.chunks) n += 1 + bytes.size(v);
   for (const v of m.items) n += 1 + held(hold(), Item$size(v));
@@ -4579,26 +5391,11 @@ function ListSet$size(m: ListSet): number {
 }
 
 function ListSet$write(m: ListSet, b: Uint8Array, p: number): number {
-  if (m.bools.length > 0) {
-    b[p++] = 10; p = writeHeld(b, p);
-    for (const v of m.bools) p = bool.write(v, b, p);
-  }
-  if (m.int32s.length > 0) {
-    b[p++] = 18; p = writeHeld(b, p);
-    for (const v of m.int32s) p = int32.write(v, b, p);
-  }
-  if (m.int64s.length > 0) {
-    b[p++] = 26; p = writeHeld(b, p);
-    for (const v of m.int64s) p = int64.write(v, b, p);
-  }
-  if (m.uint32s.length > 0) {
-    b[p++] = 34; p = writeHeld(b, p);
-    for (const v of m.uint32s) p = uint32.write(v, b, p);
-  }
-  if (m.uint64s.length > 0) {
-    b[p++] = 42; p = writeHeld(b, p);
-    for (const v of m.uint64s) p = uint64.write(v, b, p);
-  }
+  if (m.bools.length > 0) { b[p++] = 10; p = bool.writeAll(m.bools, b, writeHeld(b, p)); }
+  if (m.int32s.length > 0) { b[p++] = 18; p = int32.writeAll(m.int32s, b, writeHeld(b, p)); }
+  if (m.int64s.length > 0) { b[p++] = 26; p = int64.writeAll(m.int64s, b, writeHeld(b, p)); }
+  if (m.uint32s.length > 0) { b[p++] = 34; p = uint32.writeAll(m.uint32s, b, writeHeld(b, p)); }
+  if (m.uint64s.length > 0) { b[p++] = 42; p = uint64.writeAll(m.uint64s, b, writeHeld(b, p)); }
   for (const v of m.strings) { b[p++] = 50; p = string.write(v, b, p); }
   for (const v of m.chunks) { b[p++] = 58; p = bytes.write(v, b, p); }
   for (const v of m.items) { b[p++] = 66; p = Item$write(v, b, writeHeld(b, p)); }
@@ -4611,24 +5408,19 @@ function ListSet$read(r: Reader, end: number, m: ListSet = ListSet$new()): ListS
     const tag = r.tag();
     switch (tag >>> 3) {
       case 1:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.bools.push(bool.read(r));
-        else m.bools.push(bool.read(r));
+        bool.readAll(r, tag, m.bools);
         break;
       case 2:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.int32s.push(int32.read(r));
-        else m.int32s.push(int32.read(r));
+        int32.readAll(r, tag, m.int32s);
         break;
       case 3:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.int64s.push(int64.read(r));
-        else m.int64s.push(int64.read(r));
+        int64.readAll(r, tag, m.int64s);
         break;
       case 4:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.uint32s.push(uint32.read(r));
-        else m.uint32s.push(uint32.read(r));
+        uint32.readAll(r, tag, m.uint32s);
         break;
       case 5:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.uint64s.push(uint64.read(r));
-        else m.uint64s.push(uint64.read(r));
+        uint64.readAll(r, tag, m.uint64s);
         break;
       case 6:
         m.strings.push(string.read(r));

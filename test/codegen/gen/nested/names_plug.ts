@@ -10,8 +10,8 @@ import type { One } from "../scalars_pb.ts";
 import { OneSchema } from "../scalars_pb.ts";
 import type { Closed, Everything, One as One$1, Open, Sub as Sub$2 } from "../edition2023_pb.ts";
 import { EverythingSchema, OneSchema as OneSchema$1, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, codecOf, flatCodecOf, has, held, hold, int32, int64, loadService, rawString, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
 import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
 import type { One as One$2, Sub as Sub$1 } from "./names_pb.ts";
@@ -105,14 +105,117 @@ export interface SameNamesHandler {
   ): MessageInitShape<typeof EverythingSchema> | Promise<MessageInitShape<typeof EverythingSchema>>;
 }
 
-const One$codec = /*@__PURE__*/ codecOf(OneSchema$2, One$size, One$write, One$read);
-const Sub$codec = /*@__PURE__*/ codecOf(SubSchema$1, Sub$size, Sub$write, Sub$read);
-const Sub$codec$ = /*@__PURE__*/ flatCodecOf(SubSchema, Sub$$size, Sub$$write, Sub$$read);
-const Sub$codec$$ = /*@__PURE__*/ flatCodecOf(SubSchema$2, Sub$$$size, Sub$$$write, Sub$$$read);
-const One$codec$ = /*@__PURE__*/ flatCodecOf(OneSchema, One$$size, One$$write, One$$read);
-const One$codec$$ = /*@__PURE__*/ flatCodecOf(OneSchema$1, One$$$size, One$$$write, One$$$read);
-const Everything$codec = /*@__PURE__*/ codecOf(EverythingSchema$1, Everything$size, Everything$write, Everything$read);
-const Everything$codec$ = /*@__PURE__*/ codecOf(EverythingSchema, Everything$$size, Everything$$write, Everything$$read);
+const One$codec: MessageCodec<One$2, MessageInitShape<typeof OneSchema$2>> = {
+  typeName: "golden.nested.names.One",
+  from: (init) => create(OneSchema$2, init),
+  size(m) {
+    try {
+      return One$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneSchema$2, m, error);
+    }
+  },
+  write: (m, b, p) => One$write(beginWrite(m, One$size), b, p),
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.nested.names.One", b, from, to, owned), to)),
+};
+
+const Sub$codec: MessageCodec<Sub$1, MessageInitShape<typeof SubSchema$1>> = {
+  typeName: "golden.nested.names.Sub",
+  from: (init) => create(SubSchema$1, init),
+  size(m) {
+    try {
+      return Sub$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SubSchema$1, m, error);
+    }
+  },
+  write: (m, b, p) => Sub$write(beginWrite(m, Sub$size), b, p),
+  read: (b, from, to, owned) => reader.end(Sub$read(reader.start("golden.nested.names.Sub", b, from, to, owned), to)),
+};
+
+const Sub$codec$: MessageCodec<Sub, MessageInitShape<typeof SubSchema>> = {
+  typeName: "golden.proto2.Sub",
+  from: (init) => create(SubSchema, init),
+  size(m) {
+    try {
+      return Sub$$size(m);
+    } catch (error) {
+      throw notEncodable(SubSchema, m, error);
+    }
+  },
+  write: Sub$$write,
+  read: (b, from, to, owned) => reader.end(Sub$$read(reader.start("golden.proto2.Sub", b, from, to, owned), to)),
+};
+
+const Sub$codec$$: MessageCodec<Sub$2, MessageInitShape<typeof SubSchema$2>> = {
+  typeName: "golden.edition2023.Sub",
+  from: (init) => create(SubSchema$2, init),
+  size(m) {
+    try {
+      return Sub$$$size(m);
+    } catch (error) {
+      throw notEncodable(SubSchema$2, m, error);
+    }
+  },
+  write: Sub$$$write,
+  read: (b, from, to, owned) => reader.end(Sub$$$read(reader.start("golden.edition2023.Sub", b, from, to, owned), to)),
+};
+
+const One$codec$: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.scalars.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$$write,
+  read: (b, from, to, owned) => reader.end(One$$read(reader.start("golden.scalars.One", b, from, to, owned), to)),
+};
+
+const One$codec$$: MessageCodec<One$1, MessageInitShape<typeof OneSchema$1>> = {
+  typeName: "golden.edition2023.One",
+  from: (init) => create(OneSchema$1, init),
+  size(m) {
+    try {
+      return One$$$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema$1, m, error);
+    }
+  },
+  write: One$$$write,
+  read: (b, from, to, owned) => reader.end(One$$$read(reader.start("golden.edition2023.One", b, from, to, owned), to)),
+};
+
+const Everything$codec: MessageCodec<Everything$1, MessageInitShape<typeof EverythingSchema$1>> = {
+  typeName: "golden.proto2.Everything",
+  from: (init) => create(EverythingSchema$1, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema$1, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.proto2.Everything", b, from, to, owned), to)),
+};
+
+const Everything$codec$: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.edition2023.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$$write(beginWrite(m, Everything$$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$$read(reader.start("golden.edition2023.Everything", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.names.SameNames.Wrap */
 const SameNames$wrap: UnaryMethod<
@@ -294,8 +397,33 @@ export interface TextHandler {
   codec(text: string, context: CallContext): string | Promise<string>;
 }
 
-const Text$codec$ = /*@__PURE__*/ flatCodecOf(TextSchema, Text$size, Text$write, Text$read);
-const Promise$codec = /*@__PURE__*/ flatCodecOf(PromiseSchema, Promise$size, Promise$write, Promise$read);
+const Text$codec$: MessageCodec<Text$1, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.names.Text", b, from, to, owned), to)),
+};
+
+const Promise$codec: MessageCodec<Promise$1, MessageInitShape<typeof PromiseSchema>> = {
+  typeName: "golden.names_messages.Promise",
+  from: (init) => create(PromiseSchema, init),
+  size(m) {
+    try {
+      return Promise$size(m);
+    } catch (error) {
+      throw notEncodable(PromiseSchema, m, error);
+    }
+  },
+  write: Promise$write,
+  read: (b, from, to, owned) => reader.end(Promise$read(reader.start("golden.names_messages.Promise", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.names.Text.Codec */
 const Text$codec: UnaryMethod<
@@ -581,11 +709,7 @@ function Everything$size(m: Everything$1): number {
   if (has(m, "optLevel")) n += 1 + int32.size(m.optLevel);
   if (m.optSub !== undefined) n += 1 + held(hold(), Sub$$size(m.optSub));
   if (has(m, "optData")) n += 1 + bytes.size(m.optData);
-  if (m.packed.length > 0) {
-    let s = 0;
-    for (const v of m.packed) s += int32.size(v);
-    n += 1 + held(hold(), s);
-  }
+  if (m.packed.length > 0) n += 1 + held(hold(), int32.sizeAll(m.packed));
   for (const v of m.unpacked) n += 1 + int32.size(v);
   if (m.single !== undefined) n += 1 + 1 + Everything_Single$size(m.single);
   for (const v of m.many) n += 1 + 1 + Everything_Many$size(v);
@@ -619,10 +743,7 @@ function Everything$write(m: Everything$1, b: Uint8Array, p: number): number {
   if (has(m, "optLevel")) { b[p++] = 48; p = int32.write(m.optLevel, b, p); }
   if (m.optSub !== undefined) { b[p++] = 58; p = Sub$$write(m.optSub, b, writeHeld(b, p)); }
   if (has(m, "optData")) { b[p++] = 66; p = bytes.write(m.optData, b, p); }
-  if (m.packed.length > 0) {
-    b[p++] = 74; p = writeHeld(b, p);
-    for (const v of m.packed) p = int32.write(v, b, p);
-  }
+  if (m.packed.length > 0) { b[p++] = 74; p = int32.writeAll(m.packed, b, writeHeld(b, p)); }
   for (const v of m.unpacked) { b[p++] = 80; p = int32.write(v, b, p); }
   if (m.single !== undefined) { b[p++] = 91; p = Everything_Single$write(m.single, b, p); b[p++] = 92; }
   for (const v of m.many) { b[p++] = 99; p = Everything_Many$write(v, b, p); b[p++] = 100; }
@@ -681,12 +802,10 @@ function Everything$read(r: Reader, end: number, m: Everything$1 = Everything$ne
         m.optData = bytes.read(r);
         break;
       case 9:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packed.push(int32.read(r));
-        else m.packed.push(int32.read(r));
+        int32.readAll(r, tag, m.packed);
         break;
       case 10:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpacked.push(int32.read(r));
-        else m.unpacked.push(int32.read(r));
+        int32.readAll(r, tag, m.unpacked);
         break;
       case 11:
         m.single = Everything_Single$read(r, r.enterGroup(), m.single, 11);
@@ -807,8 +926,7 @@ function Everything$$read(r: Reader, end: number, m: Everything = Everything$$ne
         m.delimitedList.push(Sub$$$read(r, r.enterGroup(), undefined, 8));
         break;
       case 9:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.expanded.push(int32.read(r));
-        else m.expanded.push(int32.read(r));
+        int32.readAll(r, tag, m.expanded);
         break;
       case 10:
         m.choice = { case: "chosen", value: Sub$$$read(r, r.enterGroup(), m.choice.case === "chosen" ? m.choice.value : undefined, 10) };

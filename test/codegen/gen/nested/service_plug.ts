@@ -4,11 +4,12 @@
 // @generated from file nested/service.proto (package golden.nested, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { codecOf, double, flatCodecOf, held, hold, int32, loadService, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, double, held, hold, int32, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { OnlyChoice, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind } from "../messages_pb.ts";
 import { OnlyChoiceSchema } from "../messages_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Point } from "./deep/types_pb.ts";
 import { PointSchema } from "./deep/types_pb.ts";
 
@@ -32,8 +33,33 @@ export interface NestedHandler {
   convert(x: number, y: number, context: CallContext): { case: "text"; value: string } | { case: "inner"; value: MessageInitShape<typeof Outer_InnerSchema> } | { case: undefined; value?: undefined } | Promise<{ case: "text"; value: string } | { case: "inner"; value: MessageInitShape<typeof Outer_InnerSchema> } | { case: undefined; value?: undefined }>;
 }
 
-const Point$codec = /*@__PURE__*/ flatCodecOf(PointSchema, Point$size, Point$write, Point$read);
-const OnlyChoice$codec = /*@__PURE__*/ codecOf(OnlyChoiceSchema, OnlyChoice$size, OnlyChoice$write, OnlyChoice$read);
+const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
+  typeName: "golden.deep.Point",
+  from: (init) => create(PointSchema, init),
+  size(m) {
+    try {
+      return Point$size(m);
+    } catch (error) {
+      throw notEncodable(PointSchema, m, error);
+    }
+  },
+  write: Point$write,
+  read: (b, from, to, owned) => reader.end(Point$read(reader.start("golden.deep.Point", b, from, to, owned), to)),
+};
+
+const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
+  typeName: "golden.messages.OnlyChoice",
+  from: (init) => create(OnlyChoiceSchema, init),
+  size(m) {
+    try {
+      return OnlyChoice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyChoice$read(reader.start("golden.messages.OnlyChoice", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.Nested.Convert */
 const Nested$convert: UnaryMethod<

@@ -10,10 +10,11 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { bool, bytes, codecOf, decode, encode, flatCodecOf, held, hold, int32, string, unknownSize, writeHeld, writeUnknown } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, held, hold, int32, notEncodable, reader, string, unknownSize, writeHeld, writeUnknown } from "bun-plug/codec";
 import type { ConformanceRequest, ConformanceResponse, FailureSet, JspbEncodingConfig, TestCategory, TestStatus, WireFormat } from "./conformance_pb.ts";
 import { ConformanceRequestSchema, ConformanceResponseSchema, FailureSetSchema, JspbEncodingConfigSchema, TestStatusSchema } from "./conformance_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Meant to encapsulate all types of tests: successes, skips, failures, etc.
@@ -22,16 +23,30 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
  *
  * @generated from message conformance.TestStatus
  */
-export const TestStatusCodec: MessageCodec<TestStatus, MessageInitShape<typeof TestStatusSchema>> = /*@__PURE__*/ flatCodecOf(TestStatusSchema, TestStatus$size, TestStatus$write, TestStatus$read);
+export const TestStatusCodec: MessageCodec<TestStatus, MessageInitShape<typeof TestStatusSchema>> = {
+  typeName: "conformance.TestStatus",
+  from: (init) => create(TestStatusSchema, init),
+  size(m) {
+    try {
+      return TestStatus$size(m);
+    } catch (error) {
+      throw notEncodable(TestStatusSchema, m, error);
+    }
+  },
+  write: TestStatus$write,
+  read: (b, from, to, owned) => reader.end(TestStatus$read(reader.start("conformance.TestStatus", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestStatus}. */
 export function encodeTestStatus(message: TestStatus): Uint8Array {
-  return encode(TestStatusCodec, message);
+  const bytes = allocate(TestStatusCodec.size(message));
+  TestStatusCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestStatus} of its bytes. */
 export function decodeTestStatus(bytes: Uint8Array): TestStatus {
-  return decode(TestStatusCodec, bytes);
+  return TestStatusCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -41,16 +56,30 @@ export function decodeTestStatus(bytes: Uint8Array): TestStatus {
  *
  * @generated from message conformance.FailureSet
  */
-export const FailureSetCodec: MessageCodec<FailureSet, MessageInitShape<typeof FailureSetSchema>> = /*@__PURE__*/ codecOf(FailureSetSchema, FailureSet$size, FailureSet$write, FailureSet$read);
+export const FailureSetCodec: MessageCodec<FailureSet, MessageInitShape<typeof FailureSetSchema>> = {
+  typeName: "conformance.FailureSet",
+  from: (init) => create(FailureSetSchema, init),
+  size(m) {
+    try {
+      return FailureSet$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(FailureSetSchema, m, error);
+    }
+  },
+  write: (m, b, p) => FailureSet$write(beginWrite(m, FailureSet$size), b, p),
+  read: (b, from, to, owned) => reader.end(FailureSet$read(reader.start("conformance.FailureSet", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link FailureSet}. */
 export function encodeFailureSet(message: FailureSet): Uint8Array {
-  return encode(FailureSetCodec, message);
+  const bytes = allocate(FailureSetCodec.size(message));
+  FailureSetCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link FailureSet} of its bytes. */
 export function decodeFailureSet(bytes: Uint8Array): FailureSet {
-  return decode(FailureSetCodec, bytes);
+  return FailureSetCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -62,16 +91,30 @@ export function decodeFailureSet(bytes: Uint8Array): FailureSet {
  *
  * @generated from message conformance.ConformanceRequest
  */
-export const ConformanceRequestCodec: MessageCodec<ConformanceRequest, MessageInitShape<typeof ConformanceRequestSchema>> = /*@__PURE__*/ codecOf(ConformanceRequestSchema, ConformanceRequest$size, ConformanceRequest$write, ConformanceRequest$read);
+export const ConformanceRequestCodec: MessageCodec<ConformanceRequest, MessageInitShape<typeof ConformanceRequestSchema>> = {
+  typeName: "conformance.ConformanceRequest",
+  from: (init) => create(ConformanceRequestSchema, init),
+  size(m) {
+    try {
+      return ConformanceRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ConformanceRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ConformanceRequest$write(beginWrite(m, ConformanceRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(ConformanceRequest$read(reader.start("conformance.ConformanceRequest", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ConformanceRequest}. */
 export function encodeConformanceRequest(message: ConformanceRequest): Uint8Array {
-  return encode(ConformanceRequestCodec, message);
+  const bytes = allocate(ConformanceRequestCodec.size(message));
+  ConformanceRequestCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ConformanceRequest} of its bytes. */
 export function decodeConformanceRequest(bytes: Uint8Array): ConformanceRequest {
-  return decode(ConformanceRequestCodec, bytes);
+  return ConformanceRequestCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -79,16 +122,30 @@ export function decodeConformanceRequest(bytes: Uint8Array): ConformanceRequest 
  *
  * @generated from message conformance.ConformanceResponse
  */
-export const ConformanceResponseCodec: MessageCodec<ConformanceResponse, MessageInitShape<typeof ConformanceResponseSchema>> = /*@__PURE__*/ flatCodecOf(ConformanceResponseSchema, ConformanceResponse$size, ConformanceResponse$write, ConformanceResponse$read);
+export const ConformanceResponseCodec: MessageCodec<ConformanceResponse, MessageInitShape<typeof ConformanceResponseSchema>> = {
+  typeName: "conformance.ConformanceResponse",
+  from: (init) => create(ConformanceResponseSchema, init),
+  size(m) {
+    try {
+      return ConformanceResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ConformanceResponseSchema, m, error);
+    }
+  },
+  write: ConformanceResponse$write,
+  read: (b, from, to, owned) => reader.end(ConformanceResponse$read(reader.start("conformance.ConformanceResponse", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ConformanceResponse}. */
 export function encodeConformanceResponse(message: ConformanceResponse): Uint8Array {
-  return encode(ConformanceResponseCodec, message);
+  const bytes = allocate(ConformanceResponseCodec.size(message));
+  ConformanceResponseCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ConformanceResponse} of its bytes. */
 export function decodeConformanceResponse(bytes: Uint8Array): ConformanceResponse {
-  return decode(ConformanceResponseCodec, bytes);
+  return ConformanceResponseCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -96,16 +153,30 @@ export function decodeConformanceResponse(bytes: Uint8Array): ConformanceRespons
  *
  * @generated from message conformance.JspbEncodingConfig
  */
-export const JspbEncodingConfigCodec: MessageCodec<JspbEncodingConfig, MessageInitShape<typeof JspbEncodingConfigSchema>> = /*@__PURE__*/ flatCodecOf(JspbEncodingConfigSchema, JspbEncodingConfig$size, JspbEncodingConfig$write, JspbEncodingConfig$read);
+export const JspbEncodingConfigCodec: MessageCodec<JspbEncodingConfig, MessageInitShape<typeof JspbEncodingConfigSchema>> = {
+  typeName: "conformance.JspbEncodingConfig",
+  from: (init) => create(JspbEncodingConfigSchema, init),
+  size(m) {
+    try {
+      return JspbEncodingConfig$size(m);
+    } catch (error) {
+      throw notEncodable(JspbEncodingConfigSchema, m, error);
+    }
+  },
+  write: JspbEncodingConfig$write,
+  read: (b, from, to, owned) => reader.end(JspbEncodingConfig$read(reader.start("conformance.JspbEncodingConfig", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link JspbEncodingConfig}. */
 export function encodeJspbEncodingConfig(message: JspbEncodingConfig): Uint8Array {
-  return encode(JspbEncodingConfigCodec, message);
+  const bytes = allocate(JspbEncodingConfigCodec.size(message));
+  JspbEncodingConfigCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link JspbEncodingConfig} of its bytes. */
 export function decodeJspbEncodingConfig(bytes: Uint8Array): JspbEncodingConfig {
-  return decode(JspbEncodingConfigCodec, bytes);
+  return JspbEncodingConfigCodec.read(bytes, 0, bytes.length, false);
 }
 
 function TestStatus$new(): TestStatus {

@@ -11,7 +11,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { bool, bytes, codecOf, decode, double, encode, fixed32, fixed64, flatCodecOf, float, has, held, hold, int32, int64, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { ComplexMessage, ForeignEnumEdition2023, ForeignMessageEdition2023, GroupLikeType, TestAllTypesEdition2023, TestAllTypesEdition2023_GroupLikeType, TestAllTypesEdition2023_NestedEnum, TestAllTypesEdition2023_NestedMessage } from "./test_messages_edition2023_pb.ts";
 import { ComplexMessageSchema, ForeignMessageEdition2023Schema, GroupLikeTypeSchema, TestAllTypesEdition2023Schema, TestAllTypesEdition2023_GroupLikeTypeSchema, TestAllTypesEdition2023_NestedMessageSchema } from "./test_messages_edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -20,46 +20,88 @@ import { create } from "@bufbuild/protobuf";
 /**
  * @generated from message protobuf_test_messages.editions.ComplexMessage
  */
-export const ComplexMessageCodec: MessageCodec<ComplexMessage, MessageInitShape<typeof ComplexMessageSchema>> = /*@__PURE__*/ flatCodecOf(ComplexMessageSchema, ComplexMessage$size, ComplexMessage$write, ComplexMessage$read);
+export const ComplexMessageCodec: MessageCodec<ComplexMessage, MessageInitShape<typeof ComplexMessageSchema>> = {
+  typeName: "protobuf_test_messages.editions.ComplexMessage",
+  from: (init) => create(ComplexMessageSchema, init),
+  size(m) {
+    try {
+      return ComplexMessage$size(m);
+    } catch (error) {
+      throw notEncodable(ComplexMessageSchema, m, error);
+    }
+  },
+  write: ComplexMessage$write,
+  read: (b, from, to, owned) => reader.end(ComplexMessage$read(reader.start("protobuf_test_messages.editions.ComplexMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ComplexMessage}. */
 export function encodeComplexMessage(message: ComplexMessage): Uint8Array {
-  return encode(ComplexMessageCodec, message);
+  const bytes = allocate(ComplexMessageCodec.size(message));
+  ComplexMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ComplexMessage} of its bytes. */
 export function decodeComplexMessage(bytes: Uint8Array): ComplexMessage {
-  return decode(ComplexMessageCodec, bytes);
+  return ComplexMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.TestAllTypesEdition2023
  */
-export const TestAllTypesEdition2023Codec: MessageCodec<TestAllTypesEdition2023, MessageInitShape<typeof TestAllTypesEdition2023Schema>> = /*@__PURE__*/ codecOf(TestAllTypesEdition2023Schema, TestAllTypesEdition2023$size, TestAllTypesEdition2023$write, TestAllTypesEdition2023$read);
+export const TestAllTypesEdition2023Codec: MessageCodec<TestAllTypesEdition2023, MessageInitShape<typeof TestAllTypesEdition2023Schema>> = {
+  typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023",
+  from: (init) => create(TestAllTypesEdition2023Schema, init),
+  size(m) {
+    try {
+      return TestAllTypesEdition2023$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesEdition2023Schema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesEdition2023$write(beginWrite(m, TestAllTypesEdition2023$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesEdition2023$read(reader.start("protobuf_test_messages.editions.TestAllTypesEdition2023", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesEdition2023}. */
 export function encodeTestAllTypesEdition2023(message: TestAllTypesEdition2023): Uint8Array {
-  return encode(TestAllTypesEdition2023Codec, message);
+  const bytes = allocate(TestAllTypesEdition2023Codec.size(message));
+  TestAllTypesEdition2023Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesEdition2023} of its bytes. */
 export function decodeTestAllTypesEdition2023(bytes: Uint8Array): TestAllTypesEdition2023 {
-  return decode(TestAllTypesEdition2023Codec, bytes);
+  return TestAllTypesEdition2023Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage
  */
-export const TestAllTypesEdition2023_NestedMessageCodec: MessageCodec<TestAllTypesEdition2023_NestedMessage, MessageInitShape<typeof TestAllTypesEdition2023_NestedMessageSchema>> = /*@__PURE__*/ codecOf(TestAllTypesEdition2023_NestedMessageSchema, TestAllTypesEdition2023_NestedMessage$size, TestAllTypesEdition2023_NestedMessage$write, TestAllTypesEdition2023_NestedMessage$read);
+export const TestAllTypesEdition2023_NestedMessageCodec: MessageCodec<TestAllTypesEdition2023_NestedMessage, MessageInitShape<typeof TestAllTypesEdition2023_NestedMessageSchema>> = {
+  typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage",
+  from: (init) => create(TestAllTypesEdition2023_NestedMessageSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesEdition2023_NestedMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesEdition2023_NestedMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesEdition2023_NestedMessage$write(beginWrite(m, TestAllTypesEdition2023_NestedMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesEdition2023_NestedMessage$read(reader.start("protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesEdition2023_NestedMessage}. */
 export function encodeTestAllTypesEdition2023_NestedMessage(message: TestAllTypesEdition2023_NestedMessage): Uint8Array {
-  return encode(TestAllTypesEdition2023_NestedMessageCodec, message);
+  const bytes = allocate(TestAllTypesEdition2023_NestedMessageCodec.size(message));
+  TestAllTypesEdition2023_NestedMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesEdition2023_NestedMessage} of its bytes. */
 export function decodeTestAllTypesEdition2023_NestedMessage(bytes: Uint8Array): TestAllTypesEdition2023_NestedMessage {
-  return decode(TestAllTypesEdition2023_NestedMessageCodec, bytes);
+  return TestAllTypesEdition2023_NestedMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -67,46 +109,88 @@ export function decodeTestAllTypesEdition2023_NestedMessage(bytes: Uint8Array): 
  *
  * @generated from message protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType
  */
-export const TestAllTypesEdition2023_GroupLikeTypeCodec: MessageCodec<TestAllTypesEdition2023_GroupLikeType, MessageInitShape<typeof TestAllTypesEdition2023_GroupLikeTypeSchema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesEdition2023_GroupLikeTypeSchema, TestAllTypesEdition2023_GroupLikeType$size, TestAllTypesEdition2023_GroupLikeType$write, TestAllTypesEdition2023_GroupLikeType$read);
+export const TestAllTypesEdition2023_GroupLikeTypeCodec: MessageCodec<TestAllTypesEdition2023_GroupLikeType, MessageInitShape<typeof TestAllTypesEdition2023_GroupLikeTypeSchema>> = {
+  typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType",
+  from: (init) => create(TestAllTypesEdition2023_GroupLikeTypeSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesEdition2023_GroupLikeType$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesEdition2023_GroupLikeTypeSchema, m, error);
+    }
+  },
+  write: TestAllTypesEdition2023_GroupLikeType$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesEdition2023_GroupLikeType$read(reader.start("protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesEdition2023_GroupLikeType}. */
 export function encodeTestAllTypesEdition2023_GroupLikeType(message: TestAllTypesEdition2023_GroupLikeType): Uint8Array {
-  return encode(TestAllTypesEdition2023_GroupLikeTypeCodec, message);
+  const bytes = allocate(TestAllTypesEdition2023_GroupLikeTypeCodec.size(message));
+  TestAllTypesEdition2023_GroupLikeTypeCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesEdition2023_GroupLikeType} of its bytes. */
 export function decodeTestAllTypesEdition2023_GroupLikeType(bytes: Uint8Array): TestAllTypesEdition2023_GroupLikeType {
-  return decode(TestAllTypesEdition2023_GroupLikeTypeCodec, bytes);
+  return TestAllTypesEdition2023_GroupLikeTypeCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.ForeignMessageEdition2023
  */
-export const ForeignMessageEdition2023Codec: MessageCodec<ForeignMessageEdition2023, MessageInitShape<typeof ForeignMessageEdition2023Schema>> = /*@__PURE__*/ flatCodecOf(ForeignMessageEdition2023Schema, ForeignMessageEdition2023$size, ForeignMessageEdition2023$write, ForeignMessageEdition2023$read);
+export const ForeignMessageEdition2023Codec: MessageCodec<ForeignMessageEdition2023, MessageInitShape<typeof ForeignMessageEdition2023Schema>> = {
+  typeName: "protobuf_test_messages.editions.ForeignMessageEdition2023",
+  from: (init) => create(ForeignMessageEdition2023Schema, init),
+  size(m) {
+    try {
+      return ForeignMessageEdition2023$size(m);
+    } catch (error) {
+      throw notEncodable(ForeignMessageEdition2023Schema, m, error);
+    }
+  },
+  write: ForeignMessageEdition2023$write,
+  read: (b, from, to, owned) => reader.end(ForeignMessageEdition2023$read(reader.start("protobuf_test_messages.editions.ForeignMessageEdition2023", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ForeignMessageEdition2023}. */
 export function encodeForeignMessageEdition2023(message: ForeignMessageEdition2023): Uint8Array {
-  return encode(ForeignMessageEdition2023Codec, message);
+  const bytes = allocate(ForeignMessageEdition2023Codec.size(message));
+  ForeignMessageEdition2023Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ForeignMessageEdition2023} of its bytes. */
 export function decodeForeignMessageEdition2023(bytes: Uint8Array): ForeignMessageEdition2023 {
-  return decode(ForeignMessageEdition2023Codec, bytes);
+  return ForeignMessageEdition2023Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.GroupLikeType
  */
-export const GroupLikeTypeCodec: MessageCodec<GroupLikeType, MessageInitShape<typeof GroupLikeTypeSchema>> = /*@__PURE__*/ flatCodecOf(GroupLikeTypeSchema, GroupLikeType$size, GroupLikeType$write, GroupLikeType$read);
+export const GroupLikeTypeCodec: MessageCodec<GroupLikeType, MessageInitShape<typeof GroupLikeTypeSchema>> = {
+  typeName: "protobuf_test_messages.editions.GroupLikeType",
+  from: (init) => create(GroupLikeTypeSchema, init),
+  size(m) {
+    try {
+      return GroupLikeType$size(m);
+    } catch (error) {
+      throw notEncodable(GroupLikeTypeSchema, m, error);
+    }
+  },
+  write: GroupLikeType$write,
+  read: (b, from, to, owned) => reader.end(GroupLikeType$read(reader.start("protobuf_test_messages.editions.GroupLikeType", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link GroupLikeType}. */
 export function encodeGroupLikeType(message: GroupLikeType): Uint8Array {
-  return encode(GroupLikeTypeCodec, message);
+  const bytes = allocate(GroupLikeTypeCodec.size(message));
+  GroupLikeTypeCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link GroupLikeType} of its bytes. */
 export function decodeGroupLikeType(bytes: Uint8Array): GroupLikeType {
-  return decode(GroupLikeTypeCodec, bytes);
+  return GroupLikeTypeCodec.read(bytes, 0, bytes.length, false);
 }
 
 function ComplexMessage$new(): ComplexMessage {
@@ -168,81 +252,25 @@ function TestAllTypesEdition2023$size(m: TestAllTypesEdition2023): number {
   if (has(m, "optionalStringPiece")) n += 2 + string.size(m.optionalStringPiece);
   if (has(m, "optionalCord")) n += 2 + string.size(m.optionalCord);
   if (m.recursiveMessage !== undefined) n += 2 + held(hold(), TestAllTypesEdition2023$size(m.recursiveMessage));
-  if (m.repeatedInt32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedInt32) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedInt64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedInt64) s += int64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedUint32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedUint32) s += uint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedUint64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedUint64) s += uint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSint32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSint32) s += sint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSint64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSint64) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFixed32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFixed32) s += fixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFixed64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFixed64) s += fixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSfixed32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSfixed32) s += sfixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSfixed64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSfixed64) s += sfixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFloat.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFloat) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedDouble.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedDouble) s += double.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedBool.length > 0) n += 2 + held(hold(), m.repeatedBool.length);
+  if (m.repeatedInt32.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedInt32));
+  if (m.repeatedInt64.length > 0) n += 2 + held(hold(), int64.sizeAll(m.repeatedInt64));
+  if (m.repeatedUint32.length > 0) n += 2 + held(hold(), uint32.sizeAll(m.repeatedUint32));
+  if (m.repeatedUint64.length > 0) n += 2 + held(hold(), uint64.sizeAll(m.repeatedUint64));
+  if (m.repeatedSint32.length > 0) n += 2 + held(hold(), sint32.sizeAll(m.repeatedSint32));
+  if (m.repeatedSint64.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.repeatedSint64));
+  if (m.repeatedFixed32.length > 0) n += 2 + held(hold(), fixed32.sizeAll(m.repeatedFixed32));
+  if (m.repeatedFixed64.length > 0) n += 2 + held(hold(), fixed64.sizeAll(m.repeatedFixed64));
+  if (m.repeatedSfixed32.length > 0) n += 2 + held(hold(), sfixed32.sizeAll(m.repeatedSfixed32));
+  if (m.repeatedSfixed64.length > 0) n += 2 + held(hold(), sfixed64.sizeAll(m.repeatedSfixed64));
+  if (m.repeatedFloat.length > 0) n += 2 + held(hold(), float.sizeAll(m.repeatedFloat));
+  if (m.repeatedDouble.length > 0) n += 2 + held(hold(), double.sizeAll(m.repeatedDouble));
+  if (m.repeatedBool.length > 0) n += 2 + held(hold(), bool.sizeAll(m.repeatedBool));
   for (const v of m.repeatedString) n += 2 + string.size(v);
   for (const v of m.repeatedBytes) n += 2 + bytes.size(v);
   for (const v of m.repeatedNestedMessage) n += 2 + held(hold(), TestAllTypesEdition2023_NestedMessage$size(v));
   for (const v of m.repeatedForeignMessage) n += 2 + held(hold(), ForeignMessageEdition2023$size(v));
-  if (m.repeatedNestedEnum.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedNestedEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedForeignEnum.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedForeignEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.repeatedNestedEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedNestedEnum));
+  if (m.repeatedForeignEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedForeignEnum));
   for (const v of m.repeatedStringPiece) n += 2 + string.size(v);
   for (const v of m.repeatedCord) n += 2 + string.size(v);
   for (const k of Object.keys(m.mapInt32Int32)) {
@@ -321,72 +349,20 @@ function TestAllTypesEdition2023$size(m: TestAllTypesEdition2023): number {
     const v = m.mapStringForeignEnum[k]!;
     n += 2 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
   }
-  if (m.packedInt32.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt32) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedInt64.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt64) s += int64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint32) s += uint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint64) s += uint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint32) s += sint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint64) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed32) s += fixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed64) s += fixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed32) s += sfixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed64) s += sfixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFloat.length > 0) {
-    let s = 0;
-    for (const v of m.packedFloat) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedDouble.length > 0) {
-    let s = 0;
-    for (const v of m.packedDouble) s += double.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedBool.length > 0) n += 2 + held(hold(), m.packedBool.length);
-  if (m.packedNestedEnum.length > 0) {
-    let s = 0;
-    for (const v of m.packedNestedEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.packedInt32.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedInt32));
+  if (m.packedInt64.length > 0) n += 2 + held(hold(), int64.sizeAll(m.packedInt64));
+  if (m.packedUint32.length > 0) n += 2 + held(hold(), uint32.sizeAll(m.packedUint32));
+  if (m.packedUint64.length > 0) n += 2 + held(hold(), uint64.sizeAll(m.packedUint64));
+  if (m.packedSint32.length > 0) n += 2 + held(hold(), sint32.sizeAll(m.packedSint32));
+  if (m.packedSint64.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.packedSint64));
+  if (m.packedFixed32.length > 0) n += 2 + held(hold(), fixed32.sizeAll(m.packedFixed32));
+  if (m.packedFixed64.length > 0) n += 2 + held(hold(), fixed64.sizeAll(m.packedFixed64));
+  if (m.packedSfixed32.length > 0) n += 2 + held(hold(), sfixed32.sizeAll(m.packedSfixed32));
+  if (m.packedSfixed64.length > 0) n += 2 + held(hold(), sfixed64.sizeAll(m.packedSfixed64));
+  if (m.packedFloat.length > 0) n += 2 + held(hold(), float.sizeAll(m.packedFloat));
+  if (m.packedDouble.length > 0) n += 2 + held(hold(), double.sizeAll(m.packedDouble));
+  if (m.packedBool.length > 0) n += 2 + held(hold(), bool.sizeAll(m.packedBool));
+  if (m.packedNestedEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedNestedEnum));
   for (const v of m.unpackedInt32) n += 2 + int32.size(v);
   for (const v of m.unpackedInt64) n += 2 + int64.size(v);
   for (const v of m.unpackedUint32) n += 2 + uint32.size(v);
@@ -459,70 +435,25 @@ function TestAllTypesEdition2023$write(m: TestAllTypesEdition2023, b: Uint8Array
   if (has(m, "optionalStringPiece")) { b[p++] = 194; b[p++] = 1; p = string.write(m.optionalStringPiece, b, p); }
   if (has(m, "optionalCord")) { b[p++] = 202; b[p++] = 1; p = string.write(m.optionalCord, b, p); }
   if (m.recursiveMessage !== undefined) { b[p++] = 218; b[p++] = 1; p = TestAllTypesEdition2023$write(m.recursiveMessage, b, writeHeld(b, p)); }
-  if (m.repeatedInt32.length > 0) {
-    b[p++] = 250; b[p++] = 1; p = writeHeld(b, p);
-    for (const v of m.repeatedInt32) p = int32.write(v, b, p);
-  }
-  if (m.repeatedInt64.length > 0) {
-    b[p++] = 130; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedInt64) p = int64.write(v, b, p);
-  }
-  if (m.repeatedUint32.length > 0) {
-    b[p++] = 138; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedUint32) p = uint32.write(v, b, p);
-  }
-  if (m.repeatedUint64.length > 0) {
-    b[p++] = 146; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedUint64) p = uint64.write(v, b, p);
-  }
-  if (m.repeatedSint32.length > 0) {
-    b[p++] = 154; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSint32) p = sint32.write(v, b, p);
-  }
-  if (m.repeatedSint64.length > 0) {
-    b[p++] = 162; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSint64) p = sint64.write(v, b, p);
-  }
-  if (m.repeatedFixed32.length > 0) {
-    b[p++] = 170; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFixed32) p = fixed32.write(v, b, p);
-  }
-  if (m.repeatedFixed64.length > 0) {
-    b[p++] = 178; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFixed64) p = fixed64.write(v, b, p);
-  }
-  if (m.repeatedSfixed32.length > 0) {
-    b[p++] = 186; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSfixed32) p = sfixed32.write(v, b, p);
-  }
-  if (m.repeatedSfixed64.length > 0) {
-    b[p++] = 194; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSfixed64) p = sfixed64.write(v, b, p);
-  }
-  if (m.repeatedFloat.length > 0) {
-    b[p++] = 202; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFloat) p = float.write(v, b, p);
-  }
-  if (m.repeatedDouble.length > 0) {
-    b[p++] = 210; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedDouble) p = double.write(v, b, p);
-  }
-  if (m.repeatedBool.length > 0) {
-    b[p++] = 218; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedBool) p = bool.write(v, b, p);
-  }
+  if (m.repeatedInt32.length > 0) { b[p++] = 250; b[p++] = 1; p = int32.writeAll(m.repeatedInt32, b, writeHeld(b, p)); }
+  if (m.repeatedInt64.length > 0) { b[p++] = 130; b[p++] = 2; p = int64.writeAll(m.repeatedInt64, b, writeHeld(b, p)); }
+  if (m.repeatedUint32.length > 0) { b[p++] = 138; b[p++] = 2; p = uint32.writeAll(m.repeatedUint32, b, writeHeld(b, p)); }
+  if (m.repeatedUint64.length > 0) { b[p++] = 146; b[p++] = 2; p = uint64.writeAll(m.repeatedUint64, b, writeHeld(b, p)); }
+  if (m.repeatedSint32.length > 0) { b[p++] = 154; b[p++] = 2; p = sint32.writeAll(m.repeatedSint32, b, writeHeld(b, p)); }
+  if (m.repeatedSint64.length > 0) { b[p++] = 162; b[p++] = 2; p = sint64.writeAll(m.repeatedSint64, b, writeHeld(b, p)); }
+  if (m.repeatedFixed32.length > 0) { b[p++] = 170; b[p++] = 2; p = fixed32.writeAll(m.repeatedFixed32, b, writeHeld(b, p)); }
+  if (m.repeatedFixed64.length > 0) { b[p++] = 178; b[p++] = 2; p = fixed64.writeAll(m.repeatedFixed64, b, writeHeld(b, p)); }
+  if (m.repeatedSfixed32.length > 0) { b[p++] = 186; b[p++] = 2; p = sfixed32.writeAll(m.repeatedSfixed32, b, writeHeld(b, p)); }
+  if (m.repeatedSfixed64.length > 0) { b[p++] = 194; b[p++] = 2; p = sfixed64.writeAll(m.repeatedSfixed64, b, writeHeld(b, p)); }
+  if (m.repeatedFloat.length > 0) { b[p++] = 202; b[p++] = 2; p = float.writeAll(m.repeatedFloat, b, writeHeld(b, p)); }
+  if (m.repeatedDouble.length > 0) { b[p++] = 210; b[p++] = 2; p = double.writeAll(m.repeatedDouble, b, writeHeld(b, p)); }
+  if (m.repeatedBool.length > 0) { b[p++] = 218; b[p++] = 2; p = bool.writeAll(m.repeatedBool, b, writeHeld(b, p)); }
   for (const v of m.repeatedString) { b[p++] = 226; b[p++] = 2; p = string.write(v, b, p); }
   for (const v of m.repeatedBytes) { b[p++] = 234; b[p++] = 2; p = bytes.write(v, b, p); }
   for (const v of m.repeatedNestedMessage) { b[p++] = 130; b[p++] = 3; p = TestAllTypesEdition2023_NestedMessage$write(v, b, writeHeld(b, p)); }
   for (const v of m.repeatedForeignMessage) { b[p++] = 138; b[p++] = 3; p = ForeignMessageEdition2023$write(v, b, writeHeld(b, p)); }
-  if (m.repeatedNestedEnum.length > 0) {
-    b[p++] = 154; b[p++] = 3; p = writeHeld(b, p);
-    for (const v of m.repeatedNestedEnum) p = int32.write(v, b, p);
-  }
-  if (m.repeatedForeignEnum.length > 0) {
-    b[p++] = 162; b[p++] = 3; p = writeHeld(b, p);
-    for (const v of m.repeatedForeignEnum) p = int32.write(v, b, p);
-  }
+  if (m.repeatedNestedEnum.length > 0) { b[p++] = 154; b[p++] = 3; p = int32.writeAll(m.repeatedNestedEnum, b, writeHeld(b, p)); }
+  if (m.repeatedForeignEnum.length > 0) { b[p++] = 162; b[p++] = 3; p = int32.writeAll(m.repeatedForeignEnum, b, writeHeld(b, p)); }
   for (const v of m.repeatedStringPiece) { b[p++] = 178; b[p++] = 3; p = string.write(v, b, p); }
   for (const v of m.repeatedCord) { b[p++] = 186; b[p++] = 3; p = string.write(v, b, p); }
   for (const k of Object.keys(m.mapInt32Int32)) {
@@ -639,62 +570,20 @@ function TestAllTypesEdition2023$write(m: TestAllTypesEdition2023, b: Uint8Array
     b[p++] = 10; p = string.write(k, b, p);
     b[p++] = 16; p = int32.write(v, b, p);
   }
-  if (m.packedInt32.length > 0) {
-    b[p++] = 218; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt32) p = int32.write(v, b, p);
-  }
-  if (m.packedInt64.length > 0) {
-    b[p++] = 226; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt64) p = int64.write(v, b, p);
-  }
-  if (m.packedUint32.length > 0) {
-    b[p++] = 234; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint32) p = uint32.write(v, b, p);
-  }
-  if (m.packedUint64.length > 0) {
-    b[p++] = 242; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint64) p = uint64.write(v, b, p);
-  }
-  if (m.packedSint32.length > 0) {
-    b[p++] = 250; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedSint32) p = sint32.write(v, b, p);
-  }
-  if (m.packedSint64.length > 0) {
-    b[p++] = 130; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSint64) p = sint64.write(v, b, p);
-  }
-  if (m.packedFixed32.length > 0) {
-    b[p++] = 138; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed32) p = fixed32.write(v, b, p);
-  }
-  if (m.packedFixed64.length > 0) {
-    b[p++] = 146; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed64) p = fixed64.write(v, b, p);
-  }
-  if (m.packedSfixed32.length > 0) {
-    b[p++] = 154; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed32) p = sfixed32.write(v, b, p);
-  }
-  if (m.packedSfixed64.length > 0) {
-    b[p++] = 162; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed64) p = sfixed64.write(v, b, p);
-  }
-  if (m.packedFloat.length > 0) {
-    b[p++] = 170; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFloat) p = float.write(v, b, p);
-  }
-  if (m.packedDouble.length > 0) {
-    b[p++] = 178; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedDouble) p = double.write(v, b, p);
-  }
-  if (m.packedBool.length > 0) {
-    b[p++] = 186; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedBool) p = bool.write(v, b, p);
-  }
-  if (m.packedNestedEnum.length > 0) {
-    b[p++] = 194; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedNestedEnum) p = int32.write(v, b, p);
-  }
+  if (m.packedInt32.length > 0) { b[p++] = 218; b[p++] = 4; p = int32.writeAll(m.packedInt32, b, writeHeld(b, p)); }
+  if (m.packedInt64.length > 0) { b[p++] = 226; b[p++] = 4; p = int64.writeAll(m.packedInt64, b, writeHeld(b, p)); }
+  if (m.packedUint32.length > 0) { b[p++] = 234; b[p++] = 4; p = uint32.writeAll(m.packedUint32, b, writeHeld(b, p)); }
+  if (m.packedUint64.length > 0) { b[p++] = 242; b[p++] = 4; p = uint64.writeAll(m.packedUint64, b, writeHeld(b, p)); }
+  if (m.packedSint32.length > 0) { b[p++] = 250; b[p++] = 4; p = sint32.writeAll(m.packedSint32, b, writeHeld(b, p)); }
+  if (m.packedSint64.length > 0) { b[p++] = 130; b[p++] = 5; p = sint64.writeAll(m.packedSint64, b, writeHeld(b, p)); }
+  if (m.packedFixed32.length > 0) { b[p++] = 138; b[p++] = 5; p = fixed32.writeAll(m.packedFixed32, b, writeHeld(b, p)); }
+  if (m.packedFixed64.length > 0) { b[p++] = 146; b[p++] = 5; p = fixed64.writeAll(m.packedFixed64, b, writeHeld(b, p)); }
+  if (m.packedSfixed32.length > 0) { b[p++] = 154; b[p++] = 5; p = sfixed32.writeAll(m.packedSfixed32, b, writeHeld(b, p)); }
+  if (m.packedSfixed64.length > 0) { b[p++] = 162; b[p++] = 5; p = sfixed64.writeAll(m.packedSfixed64, b, writeHeld(b, p)); }
+  if (m.packedFloat.length > 0) { b[p++] = 170; b[p++] = 5; p = float.writeAll(m.packedFloat, b, writeHeld(b, p)); }
+  if (m.packedDouble.length > 0) { b[p++] = 178; b[p++] = 5; p = double.writeAll(m.packedDouble, b, writeHeld(b, p)); }
+  if (m.packedBool.length > 0) { b[p++] = 186; b[p++] = 5; p = bool.writeAll(m.packedBool, b, writeHeld(b, p)); }
+  if (m.packedNestedEnum.length > 0) { b[p++] = 194; b[p++] = 5; p = int32.writeAll(m.packedNestedEnum, b, writeHeld(b, p)); }
   for (const v of m.unpackedInt32) { b[p++] = 200; b[p++] = 5; p = int32.write(v, b, p); }
   for (const v of m.unpackedInt64) { b[p++] = 208; b[p++] = 5; p = int64.write(v, b, p); }
   for (const v of m.unpackedUint32) { b[p++] = 216; b[p++] = 5; p = uint32.write(v, b, p); }
@@ -815,56 +704,43 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
         m.recursiveMessage = TestAllTypesEdition2023$read(r, r.enter(), m.recursiveMessage);
         break;
       case 31:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt32.push(int32.read(r));
-        else m.repeatedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.repeatedInt32);
         break;
       case 32:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt64.push(int64.read(r));
-        else m.repeatedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.repeatedInt64);
         break;
       case 33:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint32.push(uint32.read(r));
-        else m.repeatedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.repeatedUint32);
         break;
       case 34:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint64.push(uint64.read(r));
-        else m.repeatedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.repeatedUint64);
         break;
       case 35:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint32.push(sint32.read(r));
-        else m.repeatedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.repeatedSint32);
         break;
       case 36:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint64.push(sint64.read(r));
-        else m.repeatedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.repeatedSint64);
         break;
       case 37:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed32.push(fixed32.read(r));
-        else m.repeatedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.repeatedFixed32);
         break;
       case 38:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed64.push(fixed64.read(r));
-        else m.repeatedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.repeatedFixed64);
         break;
       case 39:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed32.push(sfixed32.read(r));
-        else m.repeatedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.repeatedSfixed32);
         break;
       case 40:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed64.push(sfixed64.read(r));
-        else m.repeatedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.repeatedSfixed64);
         break;
       case 41:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFloat.push(float.read(r));
-        else m.repeatedFloat.push(float.read(r));
+        float.readAll(r, tag, m.repeatedFloat);
         break;
       case 42:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedDouble.push(double.read(r));
-        else m.repeatedDouble.push(double.read(r));
+        double.readAll(r, tag, m.repeatedDouble);
         break;
       case 43:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedBool.push(bool.read(r));
-        else m.repeatedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.repeatedBool);
         break;
       case 44:
         m.repeatedString.push(string.read(r));
@@ -879,12 +755,10 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
         m.repeatedForeignMessage.push(ForeignMessageEdition2023$read(r, r.enter()));
         break;
       case 51:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
-        else m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
+        int32.readAll(r, tag, m.repeatedNestedEnum);
         break;
       case 52:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedForeignEnum.push(int32.read(r) as ForeignEnumEdition2023);
-        else m.repeatedForeignEnum.push(int32.read(r) as ForeignEnumEdition2023);
+        int32.readAll(r, tag, m.repeatedForeignEnum);
         break;
       case 54:
         m.repeatedStringPiece.push(string.read(r));
@@ -893,116 +767,88 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
         m.repeatedCord.push(string.read(r));
         break;
       case 75:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt32.push(int32.read(r));
-        else m.packedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.packedInt32);
         break;
       case 76:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt64.push(int64.read(r));
-        else m.packedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.packedInt64);
         break;
       case 77:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint32.push(uint32.read(r));
-        else m.packedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.packedUint32);
         break;
       case 78:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint64.push(uint64.read(r));
-        else m.packedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.packedUint64);
         break;
       case 79:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint32.push(sint32.read(r));
-        else m.packedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.packedSint32);
         break;
       case 80:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint64.push(sint64.read(r));
-        else m.packedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.packedSint64);
         break;
       case 81:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed32.push(fixed32.read(r));
-        else m.packedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.packedFixed32);
         break;
       case 82:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed64.push(fixed64.read(r));
-        else m.packedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.packedFixed64);
         break;
       case 83:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed32.push(sfixed32.read(r));
-        else m.packedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.packedSfixed32);
         break;
       case 84:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed64.push(sfixed64.read(r));
-        else m.packedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.packedSfixed64);
         break;
       case 85:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFloat.push(float.read(r));
-        else m.packedFloat.push(float.read(r));
+        float.readAll(r, tag, m.packedFloat);
         break;
       case 86:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedDouble.push(double.read(r));
-        else m.packedDouble.push(double.read(r));
+        double.readAll(r, tag, m.packedDouble);
         break;
       case 87:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedBool.push(bool.read(r));
-        else m.packedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.packedBool);
         break;
       case 88:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
-        else m.packedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
+        int32.readAll(r, tag, m.packedNestedEnum);
         break;
       case 89:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt32.push(int32.read(r));
-        else m.unpackedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.unpackedInt32);
         break;
       case 90:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt64.push(int64.read(r));
-        else m.unpackedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.unpackedInt64);
         break;
       case 91:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint32.push(uint32.read(r));
-        else m.unpackedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.unpackedUint32);
         break;
       case 92:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint64.push(uint64.read(r));
-        else m.unpackedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.unpackedUint64);
         break;
       case 93:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint32.push(sint32.read(r));
-        else m.unpackedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.unpackedSint32);
         break;
       case 94:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint64.push(sint64.read(r));
-        else m.unpackedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.unpackedSint64);
         break;
       case 95:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed32.push(fixed32.read(r));
-        else m.unpackedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.unpackedFixed32);
         break;
       case 96:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed64.push(fixed64.read(r));
-        else m.unpackedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.unpackedFixed64);
         break;
       case 97:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed32.push(sfixed32.read(r));
-        else m.unpackedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.unpackedSfixed32);
         break;
       case 98:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed64.push(sfixed64.read(r));
-        else m.unpackedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.unpackedSfixed64);
         break;
       case 99:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFloat.push(float.read(r));
-        else m.unpackedFloat.push(float.read(r));
+        float.readAll(r, tag, m.unpackedFloat);
         break;
       case 100:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedDouble.push(double.read(r));
-        else m.unpackedDouble.push(double.read(r));
+        double.readAll(r, tag, m.unpackedDouble);
         break;
       case 101:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedBool.push(bool.read(r));
-        else m.unpackedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.unpackedBool);
         break;
       case 102:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
-        else m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesEdition2023_NestedEnum);
+        int32.readAll(r, tag, m.unpackedNestedEnum);
         break;
       case 56: {
         let k = 0;

@@ -17,7 +17,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { bool, bytes, codecOf, decode, double, encode, fixed32, fixed64, flatCodecOf, float, has, held, hold, int32, int64, rawString, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto2, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneof_A1, TestLargeOneof_A2, TestLargeOneof_A3, TestLargeOneof_A4, TestLargeOneof_A5, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_pb.ts";
 import { EnumOnlyProto2Schema, ForeignMessageProto2Schema, GroupFieldSchema, NullHypothesisProto2Schema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, TestLargeOneofSchema, TestLargeOneof_A1Schema, TestLargeOneof_A2Schema, TestLargeOneof_A3Schema, TestLargeOneof_A4Schema, TestLargeOneof_A5Schema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -34,31 +34,59 @@ import { create } from "@bufbuild/protobuf";
  *
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2
  */
-export const TestAllTypesProto2Codec: MessageCodec<TestAllTypesProto2, MessageInitShape<typeof TestAllTypesProto2Schema>> = /*@__PURE__*/ codecOf(TestAllTypesProto2Schema, TestAllTypesProto2$size, TestAllTypesProto2$write, TestAllTypesProto2$read);
+export const TestAllTypesProto2Codec: MessageCodec<TestAllTypesProto2, MessageInitShape<typeof TestAllTypesProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2",
+  from: (init) => create(TestAllTypesProto2Schema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2Schema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesProto2$write(beginWrite(m, TestAllTypesProto2$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2}. */
 export function encodeTestAllTypesProto2(message: TestAllTypesProto2): Uint8Array {
-  return encode(TestAllTypesProto2Codec, message);
+  const bytes = allocate(TestAllTypesProto2Codec.size(message));
+  TestAllTypesProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2} of its bytes. */
 export function decodeTestAllTypesProto2(bytes: Uint8Array): TestAllTypesProto2 {
-  return decode(TestAllTypesProto2Codec, bytes);
+  return TestAllTypesProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.NestedMessage
  */
-export const TestAllTypesProto2_NestedMessageCodec: MessageCodec<TestAllTypesProto2_NestedMessage, MessageInitShape<typeof TestAllTypesProto2_NestedMessageSchema>> = /*@__PURE__*/ codecOf(TestAllTypesProto2_NestedMessageSchema, TestAllTypesProto2_NestedMessage$size, TestAllTypesProto2_NestedMessage$write, TestAllTypesProto2_NestedMessage$read);
+export const TestAllTypesProto2_NestedMessageCodec: MessageCodec<TestAllTypesProto2_NestedMessage, MessageInitShape<typeof TestAllTypesProto2_NestedMessageSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.NestedMessage",
+  from: (init) => create(TestAllTypesProto2_NestedMessageSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_NestedMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_NestedMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesProto2_NestedMessage$write(beginWrite(m, TestAllTypesProto2_NestedMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_NestedMessage$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.NestedMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_NestedMessage}. */
 export function encodeTestAllTypesProto2_NestedMessage(message: TestAllTypesProto2_NestedMessage): Uint8Array {
-  return encode(TestAllTypesProto2_NestedMessageCodec, message);
+  const bytes = allocate(TestAllTypesProto2_NestedMessageCodec.size(message));
+  TestAllTypesProto2_NestedMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_NestedMessage} of its bytes. */
 export function decodeTestAllTypesProto2_NestedMessage(bytes: Uint8Array): TestAllTypesProto2_NestedMessage {
-  return decode(TestAllTypesProto2_NestedMessageCodec, bytes);
+  return TestAllTypesProto2_NestedMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -66,31 +94,59 @@ export function decodeTestAllTypesProto2_NestedMessage(bytes: Uint8Array): TestA
  *
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.Data
  */
-export const TestAllTypesProto2_DataCodec: MessageCodec<TestAllTypesProto2_Data, MessageInitShape<typeof TestAllTypesProto2_DataSchema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_DataSchema, TestAllTypesProto2_Data$size, TestAllTypesProto2_Data$write, TestAllTypesProto2_Data$read);
+export const TestAllTypesProto2_DataCodec: MessageCodec<TestAllTypesProto2_Data, MessageInitShape<typeof TestAllTypesProto2_DataSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.Data",
+  from: (init) => create(TestAllTypesProto2_DataSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_Data$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_DataSchema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_Data$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_Data$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.Data", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_Data}. */
 export function encodeTestAllTypesProto2_Data(message: TestAllTypesProto2_Data): Uint8Array {
-  return encode(TestAllTypesProto2_DataCodec, message);
+  const bytes = allocate(TestAllTypesProto2_DataCodec.size(message));
+  TestAllTypesProto2_DataCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_Data} of its bytes. */
 export function decodeTestAllTypesProto2_Data(bytes: Uint8Array): TestAllTypesProto2_Data {
-  return decode(TestAllTypesProto2_DataCodec, bytes);
+  return TestAllTypesProto2_DataCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.MultiWordGroupField
  */
-export const TestAllTypesProto2_MultiWordGroupFieldCodec: MessageCodec<TestAllTypesProto2_MultiWordGroupField, MessageInitShape<typeof TestAllTypesProto2_MultiWordGroupFieldSchema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_MultiWordGroupField$size, TestAllTypesProto2_MultiWordGroupField$write, TestAllTypesProto2_MultiWordGroupField$read);
+export const TestAllTypesProto2_MultiWordGroupFieldCodec: MessageCodec<TestAllTypesProto2_MultiWordGroupField, MessageInitShape<typeof TestAllTypesProto2_MultiWordGroupFieldSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.MultiWordGroupField",
+  from: (init) => create(TestAllTypesProto2_MultiWordGroupFieldSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_MultiWordGroupField$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_MultiWordGroupFieldSchema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_MultiWordGroupField$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_MultiWordGroupField$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.MultiWordGroupField", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_MultiWordGroupField}. */
 export function encodeTestAllTypesProto2_MultiWordGroupField(message: TestAllTypesProto2_MultiWordGroupField): Uint8Array {
-  return encode(TestAllTypesProto2_MultiWordGroupFieldCodec, message);
+  const bytes = allocate(TestAllTypesProto2_MultiWordGroupFieldCodec.size(message));
+  TestAllTypesProto2_MultiWordGroupFieldCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_MultiWordGroupField} of its bytes. */
 export function decodeTestAllTypesProto2_MultiWordGroupField(bytes: Uint8Array): TestAllTypesProto2_MultiWordGroupField {
-  return decode(TestAllTypesProto2_MultiWordGroupFieldCodec, bytes);
+  return TestAllTypesProto2_MultiWordGroupFieldCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -98,211 +154,407 @@ export function decodeTestAllTypesProto2_MultiWordGroupField(bytes: Uint8Array):
  *
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrect
  */
-export const TestAllTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectSchema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MessageSetCorrect$size, TestAllTypesProto2_MessageSetCorrect$write, TestAllTypesProto2_MessageSetCorrect$read);
+export const TestAllTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrect",
+  from: (init) => create(TestAllTypesProto2_MessageSetCorrectSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_MessageSetCorrect$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_MessageSetCorrectSchema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_MessageSetCorrect$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_MessageSetCorrect$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrect", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_MessageSetCorrect}. */
 export function encodeTestAllTypesProto2_MessageSetCorrect(message: TestAllTypesProto2_MessageSetCorrect): Uint8Array {
-  return encode(TestAllTypesProto2_MessageSetCorrectCodec, message);
+  const bytes = allocate(TestAllTypesProto2_MessageSetCorrectCodec.size(message));
+  TestAllTypesProto2_MessageSetCorrectCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_MessageSetCorrect} of its bytes. */
 export function decodeTestAllTypesProto2_MessageSetCorrect(bytes: Uint8Array): TestAllTypesProto2_MessageSetCorrect {
-  return decode(TestAllTypesProto2_MessageSetCorrectCodec, bytes);
+  return TestAllTypesProto2_MessageSetCorrectCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension1
  */
-export const TestAllTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension1Schema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension1$size, TestAllTypesProto2_MessageSetCorrectExtension1$write, TestAllTypesProto2_MessageSetCorrectExtension1$read);
+export const TestAllTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension1Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension1",
+  from: (init) => create(TestAllTypesProto2_MessageSetCorrectExtension1Schema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_MessageSetCorrectExtension1$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_MessageSetCorrectExtension1Schema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_MessageSetCorrectExtension1$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_MessageSetCorrectExtension1$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension1", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_MessageSetCorrectExtension1}. */
 export function encodeTestAllTypesProto2_MessageSetCorrectExtension1(message: TestAllTypesProto2_MessageSetCorrectExtension1): Uint8Array {
-  return encode(TestAllTypesProto2_MessageSetCorrectExtension1Codec, message);
+  const bytes = allocate(TestAllTypesProto2_MessageSetCorrectExtension1Codec.size(message));
+  TestAllTypesProto2_MessageSetCorrectExtension1Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_MessageSetCorrectExtension1} of its bytes. */
 export function decodeTestAllTypesProto2_MessageSetCorrectExtension1(bytes: Uint8Array): TestAllTypesProto2_MessageSetCorrectExtension1 {
-  return decode(TestAllTypesProto2_MessageSetCorrectExtension1Codec, bytes);
+  return TestAllTypesProto2_MessageSetCorrectExtension1Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension2
  */
-export const TestAllTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension2Schema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MessageSetCorrectExtension2$size, TestAllTypesProto2_MessageSetCorrectExtension2$write, TestAllTypesProto2_MessageSetCorrectExtension2$read);
+export const TestAllTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension2",
+  from: (init) => create(TestAllTypesProto2_MessageSetCorrectExtension2Schema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_MessageSetCorrectExtension2$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_MessageSetCorrectExtension2Schema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_MessageSetCorrectExtension2$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_MessageSetCorrectExtension2$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_MessageSetCorrectExtension2}. */
 export function encodeTestAllTypesProto2_MessageSetCorrectExtension2(message: TestAllTypesProto2_MessageSetCorrectExtension2): Uint8Array {
-  return encode(TestAllTypesProto2_MessageSetCorrectExtension2Codec, message);
+  const bytes = allocate(TestAllTypesProto2_MessageSetCorrectExtension2Codec.size(message));
+  TestAllTypesProto2_MessageSetCorrectExtension2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_MessageSetCorrectExtension2} of its bytes. */
 export function decodeTestAllTypesProto2_MessageSetCorrectExtension2(bytes: Uint8Array): TestAllTypesProto2_MessageSetCorrectExtension2 {
-  return decode(TestAllTypesProto2_MessageSetCorrectExtension2Codec, bytes);
+  return TestAllTypesProto2_MessageSetCorrectExtension2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllTypesProto2.ExtensionWithOneof
  */
-export const TestAllTypesProto2_ExtensionWithOneofCodec: MessageCodec<TestAllTypesProto2_ExtensionWithOneof, MessageInitShape<typeof TestAllTypesProto2_ExtensionWithOneofSchema>> = /*@__PURE__*/ flatCodecOf(TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_ExtensionWithOneof$size, TestAllTypesProto2_ExtensionWithOneof$write, TestAllTypesProto2_ExtensionWithOneof$read);
+export const TestAllTypesProto2_ExtensionWithOneofCodec: MessageCodec<TestAllTypesProto2_ExtensionWithOneof, MessageInitShape<typeof TestAllTypesProto2_ExtensionWithOneofSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllTypesProto2.ExtensionWithOneof",
+  from: (init) => create(TestAllTypesProto2_ExtensionWithOneofSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto2_ExtensionWithOneof$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto2_ExtensionWithOneofSchema, m, error);
+    }
+  },
+  write: TestAllTypesProto2_ExtensionWithOneof$write,
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto2_ExtensionWithOneof$read(reader.start("protobuf_test_messages.proto2.TestAllTypesProto2.ExtensionWithOneof", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto2_ExtensionWithOneof}. */
 export function encodeTestAllTypesProto2_ExtensionWithOneof(message: TestAllTypesProto2_ExtensionWithOneof): Uint8Array {
-  return encode(TestAllTypesProto2_ExtensionWithOneofCodec, message);
+  const bytes = allocate(TestAllTypesProto2_ExtensionWithOneofCodec.size(message));
+  TestAllTypesProto2_ExtensionWithOneofCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto2_ExtensionWithOneof} of its bytes. */
 export function decodeTestAllTypesProto2_ExtensionWithOneof(bytes: Uint8Array): TestAllTypesProto2_ExtensionWithOneof {
-  return decode(TestAllTypesProto2_ExtensionWithOneofCodec, bytes);
+  return TestAllTypesProto2_ExtensionWithOneofCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.ForeignMessageProto2
  */
-export const ForeignMessageProto2Codec: MessageCodec<ForeignMessageProto2, MessageInitShape<typeof ForeignMessageProto2Schema>> = /*@__PURE__*/ flatCodecOf(ForeignMessageProto2Schema, ForeignMessageProto2$size, ForeignMessageProto2$write, ForeignMessageProto2$read);
+export const ForeignMessageProto2Codec: MessageCodec<ForeignMessageProto2, MessageInitShape<typeof ForeignMessageProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.ForeignMessageProto2",
+  from: (init) => create(ForeignMessageProto2Schema, init),
+  size(m) {
+    try {
+      return ForeignMessageProto2$size(m);
+    } catch (error) {
+      throw notEncodable(ForeignMessageProto2Schema, m, error);
+    }
+  },
+  write: ForeignMessageProto2$write,
+  read: (b, from, to, owned) => reader.end(ForeignMessageProto2$read(reader.start("protobuf_test_messages.proto2.ForeignMessageProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ForeignMessageProto2}. */
 export function encodeForeignMessageProto2(message: ForeignMessageProto2): Uint8Array {
-  return encode(ForeignMessageProto2Codec, message);
+  const bytes = allocate(ForeignMessageProto2Codec.size(message));
+  ForeignMessageProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ForeignMessageProto2} of its bytes. */
 export function decodeForeignMessageProto2(bytes: Uint8Array): ForeignMessageProto2 {
-  return decode(ForeignMessageProto2Codec, bytes);
+  return ForeignMessageProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.GroupField
  */
-export const GroupFieldCodec: MessageCodec<GroupField, MessageInitShape<typeof GroupFieldSchema>> = /*@__PURE__*/ flatCodecOf(GroupFieldSchema, GroupField$size, GroupField$write, GroupField$read);
+export const GroupFieldCodec: MessageCodec<GroupField, MessageInitShape<typeof GroupFieldSchema>> = {
+  typeName: "protobuf_test_messages.proto2.GroupField",
+  from: (init) => create(GroupFieldSchema, init),
+  size(m) {
+    try {
+      return GroupField$size(m);
+    } catch (error) {
+      throw notEncodable(GroupFieldSchema, m, error);
+    }
+  },
+  write: GroupField$write,
+  read: (b, from, to, owned) => reader.end(GroupField$read(reader.start("protobuf_test_messages.proto2.GroupField", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link GroupField}. */
 export function encodeGroupField(message: GroupField): Uint8Array {
-  return encode(GroupFieldCodec, message);
+  const bytes = allocate(GroupFieldCodec.size(message));
+  GroupFieldCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link GroupField} of its bytes. */
 export function decodeGroupField(bytes: Uint8Array): GroupField {
-  return decode(GroupFieldCodec, bytes);
+  return GroupFieldCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.UnknownToTestAllTypes
  */
-export const UnknownToTestAllTypesCodec: MessageCodec<UnknownToTestAllTypes, MessageInitShape<typeof UnknownToTestAllTypesSchema>> = /*@__PURE__*/ codecOf(UnknownToTestAllTypesSchema, UnknownToTestAllTypes$size, UnknownToTestAllTypes$write, UnknownToTestAllTypes$read);
+export const UnknownToTestAllTypesCodec: MessageCodec<UnknownToTestAllTypes, MessageInitShape<typeof UnknownToTestAllTypesSchema>> = {
+  typeName: "protobuf_test_messages.proto2.UnknownToTestAllTypes",
+  from: (init) => create(UnknownToTestAllTypesSchema, init),
+  size(m) {
+    try {
+      return UnknownToTestAllTypes$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(UnknownToTestAllTypesSchema, m, error);
+    }
+  },
+  write: (m, b, p) => UnknownToTestAllTypes$write(beginWrite(m, UnknownToTestAllTypes$size), b, p),
+  read: (b, from, to, owned) => reader.end(UnknownToTestAllTypes$read(reader.start("protobuf_test_messages.proto2.UnknownToTestAllTypes", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link UnknownToTestAllTypes}. */
 export function encodeUnknownToTestAllTypes(message: UnknownToTestAllTypes): Uint8Array {
-  return encode(UnknownToTestAllTypesCodec, message);
+  const bytes = allocate(UnknownToTestAllTypesCodec.size(message));
+  UnknownToTestAllTypesCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link UnknownToTestAllTypes} of its bytes. */
 export function decodeUnknownToTestAllTypes(bytes: Uint8Array): UnknownToTestAllTypes {
-  return decode(UnknownToTestAllTypesCodec, bytes);
+  return UnknownToTestAllTypesCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.UnknownToTestAllTypes.OptionalGroup
  */
-export const UnknownToTestAllTypes_OptionalGroupCodec: MessageCodec<UnknownToTestAllTypes_OptionalGroup, MessageInitShape<typeof UnknownToTestAllTypes_OptionalGroupSchema>> = /*@__PURE__*/ flatCodecOf(UnknownToTestAllTypes_OptionalGroupSchema, UnknownToTestAllTypes_OptionalGroup$size, UnknownToTestAllTypes_OptionalGroup$write, UnknownToTestAllTypes_OptionalGroup$read);
+export const UnknownToTestAllTypes_OptionalGroupCodec: MessageCodec<UnknownToTestAllTypes_OptionalGroup, MessageInitShape<typeof UnknownToTestAllTypes_OptionalGroupSchema>> = {
+  typeName: "protobuf_test_messages.proto2.UnknownToTestAllTypes.OptionalGroup",
+  from: (init) => create(UnknownToTestAllTypes_OptionalGroupSchema, init),
+  size(m) {
+    try {
+      return UnknownToTestAllTypes_OptionalGroup$size(m);
+    } catch (error) {
+      throw notEncodable(UnknownToTestAllTypes_OptionalGroupSchema, m, error);
+    }
+  },
+  write: UnknownToTestAllTypes_OptionalGroup$write,
+  read: (b, from, to, owned) => reader.end(UnknownToTestAllTypes_OptionalGroup$read(reader.start("protobuf_test_messages.proto2.UnknownToTestAllTypes.OptionalGroup", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link UnknownToTestAllTypes_OptionalGroup}. */
 export function encodeUnknownToTestAllTypes_OptionalGroup(message: UnknownToTestAllTypes_OptionalGroup): Uint8Array {
-  return encode(UnknownToTestAllTypes_OptionalGroupCodec, message);
+  const bytes = allocate(UnknownToTestAllTypes_OptionalGroupCodec.size(message));
+  UnknownToTestAllTypes_OptionalGroupCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link UnknownToTestAllTypes_OptionalGroup} of its bytes. */
 export function decodeUnknownToTestAllTypes_OptionalGroup(bytes: Uint8Array): UnknownToTestAllTypes_OptionalGroup {
-  return decode(UnknownToTestAllTypes_OptionalGroupCodec, bytes);
+  return UnknownToTestAllTypes_OptionalGroupCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.NullHypothesisProto2
  */
-export const NullHypothesisProto2Codec: MessageCodec<NullHypothesisProto2, MessageInitShape<typeof NullHypothesisProto2Schema>> = /*@__PURE__*/ flatCodecOf(NullHypothesisProto2Schema, NullHypothesisProto2$size, NullHypothesisProto2$write, NullHypothesisProto2$read);
+export const NullHypothesisProto2Codec: MessageCodec<NullHypothesisProto2, MessageInitShape<typeof NullHypothesisProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.NullHypothesisProto2",
+  from: (init) => create(NullHypothesisProto2Schema, init),
+  size(m) {
+    try {
+      return NullHypothesisProto2$size(m);
+    } catch (error) {
+      throw notEncodable(NullHypothesisProto2Schema, m, error);
+    }
+  },
+  write: NullHypothesisProto2$write,
+  read: (b, from, to, owned) => reader.end(NullHypothesisProto2$read(reader.start("protobuf_test_messages.proto2.NullHypothesisProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link NullHypothesisProto2}. */
 export function encodeNullHypothesisProto2(message: NullHypothesisProto2): Uint8Array {
-  return encode(NullHypothesisProto2Codec, message);
+  const bytes = allocate(NullHypothesisProto2Codec.size(message));
+  NullHypothesisProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link NullHypothesisProto2} of its bytes. */
 export function decodeNullHypothesisProto2(bytes: Uint8Array): NullHypothesisProto2 {
-  return decode(NullHypothesisProto2Codec, bytes);
+  return NullHypothesisProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.EnumOnlyProto2
  */
-export const EnumOnlyProto2Codec: MessageCodec<EnumOnlyProto2, MessageInitShape<typeof EnumOnlyProto2Schema>> = /*@__PURE__*/ flatCodecOf(EnumOnlyProto2Schema, EnumOnlyProto2$size, EnumOnlyProto2$write, EnumOnlyProto2$read);
+export const EnumOnlyProto2Codec: MessageCodec<EnumOnlyProto2, MessageInitShape<typeof EnumOnlyProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.EnumOnlyProto2",
+  from: (init) => create(EnumOnlyProto2Schema, init),
+  size(m) {
+    try {
+      return EnumOnlyProto2$size(m);
+    } catch (error) {
+      throw notEncodable(EnumOnlyProto2Schema, m, error);
+    }
+  },
+  write: EnumOnlyProto2$write,
+  read: (b, from, to, owned) => reader.end(EnumOnlyProto2$read(reader.start("protobuf_test_messages.proto2.EnumOnlyProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link EnumOnlyProto2}. */
 export function encodeEnumOnlyProto2(message: EnumOnlyProto2): Uint8Array {
-  return encode(EnumOnlyProto2Codec, message);
+  const bytes = allocate(EnumOnlyProto2Codec.size(message));
+  EnumOnlyProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link EnumOnlyProto2} of its bytes. */
 export function decodeEnumOnlyProto2(bytes: Uint8Array): EnumOnlyProto2 {
-  return decode(EnumOnlyProto2Codec, bytes);
+  return EnumOnlyProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.OneStringProto2
  */
-export const OneStringProto2Codec: MessageCodec<OneStringProto2, MessageInitShape<typeof OneStringProto2Schema>> = /*@__PURE__*/ flatCodecOf(OneStringProto2Schema, OneStringProto2$size, OneStringProto2$write, OneStringProto2$read);
+export const OneStringProto2Codec: MessageCodec<OneStringProto2, MessageInitShape<typeof OneStringProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.OneStringProto2",
+  from: (init) => create(OneStringProto2Schema, init),
+  size(m) {
+    try {
+      return OneStringProto2$size(m);
+    } catch (error) {
+      throw notEncodable(OneStringProto2Schema, m, error);
+    }
+  },
+  write: OneStringProto2$write,
+  read: (b, from, to, owned) => reader.end(OneStringProto2$read(reader.start("protobuf_test_messages.proto2.OneStringProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link OneStringProto2}. */
 export function encodeOneStringProto2(message: OneStringProto2): Uint8Array {
-  return encode(OneStringProto2Codec, message);
+  const bytes = allocate(OneStringProto2Codec.size(message));
+  OneStringProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link OneStringProto2} of its bytes. */
 export function decodeOneStringProto2(bytes: Uint8Array): OneStringProto2 {
-  return decode(OneStringProto2Codec, bytes);
+  return OneStringProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.ProtoWithKeywords
  */
-export const ProtoWithKeywordsCodec: MessageCodec<ProtoWithKeywords, MessageInitShape<typeof ProtoWithKeywordsSchema>> = /*@__PURE__*/ flatCodecOf(ProtoWithKeywordsSchema, ProtoWithKeywords$size, ProtoWithKeywords$write, ProtoWithKeywords$read);
+export const ProtoWithKeywordsCodec: MessageCodec<ProtoWithKeywords, MessageInitShape<typeof ProtoWithKeywordsSchema>> = {
+  typeName: "protobuf_test_messages.proto2.ProtoWithKeywords",
+  from: (init) => create(ProtoWithKeywordsSchema, init),
+  size(m) {
+    try {
+      return ProtoWithKeywords$size(m);
+    } catch (error) {
+      throw notEncodable(ProtoWithKeywordsSchema, m, error);
+    }
+  },
+  write: ProtoWithKeywords$write,
+  read: (b, from, to, owned) => reader.end(ProtoWithKeywords$read(reader.start("protobuf_test_messages.proto2.ProtoWithKeywords", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ProtoWithKeywords}. */
 export function encodeProtoWithKeywords(message: ProtoWithKeywords): Uint8Array {
-  return encode(ProtoWithKeywordsCodec, message);
+  const bytes = allocate(ProtoWithKeywordsCodec.size(message));
+  ProtoWithKeywordsCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ProtoWithKeywords} of its bytes. */
 export function decodeProtoWithKeywords(bytes: Uint8Array): ProtoWithKeywords {
-  return decode(ProtoWithKeywordsCodec, bytes);
+  return ProtoWithKeywordsCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2
  */
-export const TestAllRequiredTypesProto2Codec: MessageCodec<TestAllRequiredTypesProto2, MessageInitShape<typeof TestAllRequiredTypesProto2Schema>> = /*@__PURE__*/ codecOf(TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2$size, TestAllRequiredTypesProto2$write, TestAllRequiredTypesProto2$read);
+export const TestAllRequiredTypesProto2Codec: MessageCodec<TestAllRequiredTypesProto2, MessageInitShape<typeof TestAllRequiredTypesProto2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2",
+  from: (init) => create(TestAllRequiredTypesProto2Schema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2Schema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllRequiredTypesProto2$write(beginWrite(m, TestAllRequiredTypesProto2$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2}. */
 export function encodeTestAllRequiredTypesProto2(message: TestAllRequiredTypesProto2): Uint8Array {
-  return encode(TestAllRequiredTypesProto2Codec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2Codec.size(message));
+  TestAllRequiredTypesProto2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2} of its bytes. */
 export function decodeTestAllRequiredTypesProto2(bytes: Uint8Array): TestAllRequiredTypesProto2 {
-  return decode(TestAllRequiredTypesProto2Codec, bytes);
+  return TestAllRequiredTypesProto2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2.NestedMessage
  */
-export const TestAllRequiredTypesProto2_NestedMessageCodec: MessageCodec<TestAllRequiredTypesProto2_NestedMessage, MessageInitShape<typeof TestAllRequiredTypesProto2_NestedMessageSchema>> = /*@__PURE__*/ codecOf(TestAllRequiredTypesProto2_NestedMessageSchema, TestAllRequiredTypesProto2_NestedMessage$size, TestAllRequiredTypesProto2_NestedMessage$write, TestAllRequiredTypesProto2_NestedMessage$read);
+export const TestAllRequiredTypesProto2_NestedMessageCodec: MessageCodec<TestAllRequiredTypesProto2_NestedMessage, MessageInitShape<typeof TestAllRequiredTypesProto2_NestedMessageSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.NestedMessage",
+  from: (init) => create(TestAllRequiredTypesProto2_NestedMessageSchema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2_NestedMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2_NestedMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllRequiredTypesProto2_NestedMessage$write(beginWrite(m, TestAllRequiredTypesProto2_NestedMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2_NestedMessage$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2.NestedMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2_NestedMessage}. */
 export function encodeTestAllRequiredTypesProto2_NestedMessage(message: TestAllRequiredTypesProto2_NestedMessage): Uint8Array {
-  return encode(TestAllRequiredTypesProto2_NestedMessageCodec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2_NestedMessageCodec.size(message));
+  TestAllRequiredTypesProto2_NestedMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2_NestedMessage} of its bytes. */
 export function decodeTestAllRequiredTypesProto2_NestedMessage(bytes: Uint8Array): TestAllRequiredTypesProto2_NestedMessage {
-  return decode(TestAllRequiredTypesProto2_NestedMessageCodec, bytes);
+  return TestAllRequiredTypesProto2_NestedMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -310,16 +562,30 @@ export function decodeTestAllRequiredTypesProto2_NestedMessage(bytes: Uint8Array
  *
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2.Data
  */
-export const TestAllRequiredTypesProto2_DataCodec: MessageCodec<TestAllRequiredTypesProto2_Data, MessageInitShape<typeof TestAllRequiredTypesProto2_DataSchema>> = /*@__PURE__*/ flatCodecOf(TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_Data$size, TestAllRequiredTypesProto2_Data$write, TestAllRequiredTypesProto2_Data$read);
+export const TestAllRequiredTypesProto2_DataCodec: MessageCodec<TestAllRequiredTypesProto2_Data, MessageInitShape<typeof TestAllRequiredTypesProto2_DataSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.Data",
+  from: (init) => create(TestAllRequiredTypesProto2_DataSchema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2_Data$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2_DataSchema, m, error);
+    }
+  },
+  write: TestAllRequiredTypesProto2_Data$write,
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2_Data$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2.Data", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2_Data}. */
 export function encodeTestAllRequiredTypesProto2_Data(message: TestAllRequiredTypesProto2_Data): Uint8Array {
-  return encode(TestAllRequiredTypesProto2_DataCodec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2_DataCodec.size(message));
+  TestAllRequiredTypesProto2_DataCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2_Data} of its bytes. */
 export function decodeTestAllRequiredTypesProto2_Data(bytes: Uint8Array): TestAllRequiredTypesProto2_Data {
-  return decode(TestAllRequiredTypesProto2_DataCodec, bytes);
+  return TestAllRequiredTypesProto2_DataCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
@@ -327,136 +593,262 @@ export function decodeTestAllRequiredTypesProto2_Data(bytes: Uint8Array): TestAl
  *
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrect
  */
-export const TestAllRequiredTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectSchema>> = /*@__PURE__*/ flatCodecOf(TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_MessageSetCorrect$size, TestAllRequiredTypesProto2_MessageSetCorrect$write, TestAllRequiredTypesProto2_MessageSetCorrect$read);
+export const TestAllRequiredTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrect",
+  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectSchema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2_MessageSetCorrect$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectSchema, m, error);
+    }
+  },
+  write: TestAllRequiredTypesProto2_MessageSetCorrect$write,
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2_MessageSetCorrect$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrect", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2_MessageSetCorrect}. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrect(message: TestAllRequiredTypesProto2_MessageSetCorrect): Uint8Array {
-  return encode(TestAllRequiredTypesProto2_MessageSetCorrectCodec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2_MessageSetCorrectCodec.size(message));
+  TestAllRequiredTypesProto2_MessageSetCorrectCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2_MessageSetCorrect} of its bytes. */
 export function decodeTestAllRequiredTypesProto2_MessageSetCorrect(bytes: Uint8Array): TestAllRequiredTypesProto2_MessageSetCorrect {
-  return decode(TestAllRequiredTypesProto2_MessageSetCorrectCodec, bytes);
+  return TestAllRequiredTypesProto2_MessageSetCorrectCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1
  */
-export const TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema>> = /*@__PURE__*/ flatCodecOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size, TestAllRequiredTypesProto2_MessageSetCorrectExtension1$write, TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read);
+export const TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1",
+  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, m, error);
+    }
+  },
+  write: TestAllRequiredTypesProto2_MessageSetCorrectExtension1$write,
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2_MessageSetCorrectExtension1}. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(message: TestAllRequiredTypesProto2_MessageSetCorrectExtension1): Uint8Array {
-  return encode(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec.size(message));
+  TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2_MessageSetCorrectExtension1} of its bytes. */
 export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(bytes: Uint8Array): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
-  return decode(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec, bytes);
+  return TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2
  */
-export const TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema>> = /*@__PURE__*/ flatCodecOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size, TestAllRequiredTypesProto2_MessageSetCorrectExtension2$write, TestAllRequiredTypesProto2_MessageSetCorrectExtension2$read);
+export const TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2",
+  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, init),
+  size(m) {
+    try {
+      return TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size(m);
+    } catch (error) {
+      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, m, error);
+    }
+  },
+  write: TestAllRequiredTypesProto2_MessageSetCorrectExtension2$write,
+  read: (b, from, to, owned) => reader.end(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$read(reader.start("protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllRequiredTypesProto2_MessageSetCorrectExtension2}. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(message: TestAllRequiredTypesProto2_MessageSetCorrectExtension2): Uint8Array {
-  return encode(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec, message);
+  const bytes = allocate(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec.size(message));
+  TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllRequiredTypesProto2_MessageSetCorrectExtension2} of its bytes. */
 export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(bytes: Uint8Array): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
-  return decode(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec, bytes);
+  return TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof
  */
-export const TestLargeOneofCodec: MessageCodec<TestLargeOneof, MessageInitShape<typeof TestLargeOneofSchema>> = /*@__PURE__*/ codecOf(TestLargeOneofSchema, TestLargeOneof$size, TestLargeOneof$write, TestLargeOneof$read);
+export const TestLargeOneofCodec: MessageCodec<TestLargeOneof, MessageInitShape<typeof TestLargeOneofSchema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof",
+  from: (init) => create(TestLargeOneofSchema, init),
+  size(m) {
+    try {
+      return TestLargeOneof$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestLargeOneofSchema, m, error);
+    }
+  },
+  write: (m, b, p) => TestLargeOneof$write(beginWrite(m, TestLargeOneof$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestLargeOneof$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof}. */
 export function encodeTestLargeOneof(message: TestLargeOneof): Uint8Array {
-  return encode(TestLargeOneofCodec, message);
+  const bytes = allocate(TestLargeOneofCodec.size(message));
+  TestLargeOneofCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof} of its bytes. */
 export function decodeTestLargeOneof(bytes: Uint8Array): TestLargeOneof {
-  return decode(TestLargeOneofCodec, bytes);
+  return TestLargeOneofCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof.A1
  */
-export const TestLargeOneof_A1Codec: MessageCodec<TestLargeOneof_A1, MessageInitShape<typeof TestLargeOneof_A1Schema>> = /*@__PURE__*/ flatCodecOf(TestLargeOneof_A1Schema, TestLargeOneof_A1$size, TestLargeOneof_A1$write, TestLargeOneof_A1$read);
+export const TestLargeOneof_A1Codec: MessageCodec<TestLargeOneof_A1, MessageInitShape<typeof TestLargeOneof_A1Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof.A1",
+  from: (init) => create(TestLargeOneof_A1Schema, init),
+  size(m) {
+    try {
+      return TestLargeOneof_A1$size(m);
+    } catch (error) {
+      throw notEncodable(TestLargeOneof_A1Schema, m, error);
+    }
+  },
+  write: TestLargeOneof_A1$write,
+  read: (b, from, to, owned) => reader.end(TestLargeOneof_A1$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof.A1", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof_A1}. */
 export function encodeTestLargeOneof_A1(message: TestLargeOneof_A1): Uint8Array {
-  return encode(TestLargeOneof_A1Codec, message);
+  const bytes = allocate(TestLargeOneof_A1Codec.size(message));
+  TestLargeOneof_A1Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof_A1} of its bytes. */
 export function decodeTestLargeOneof_A1(bytes: Uint8Array): TestLargeOneof_A1 {
-  return decode(TestLargeOneof_A1Codec, bytes);
+  return TestLargeOneof_A1Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof.A2
  */
-export const TestLargeOneof_A2Codec: MessageCodec<TestLargeOneof_A2, MessageInitShape<typeof TestLargeOneof_A2Schema>> = /*@__PURE__*/ flatCodecOf(TestLargeOneof_A2Schema, TestLargeOneof_A2$size, TestLargeOneof_A2$write, TestLargeOneof_A2$read);
+export const TestLargeOneof_A2Codec: MessageCodec<TestLargeOneof_A2, MessageInitShape<typeof TestLargeOneof_A2Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof.A2",
+  from: (init) => create(TestLargeOneof_A2Schema, init),
+  size(m) {
+    try {
+      return TestLargeOneof_A2$size(m);
+    } catch (error) {
+      throw notEncodable(TestLargeOneof_A2Schema, m, error);
+    }
+  },
+  write: TestLargeOneof_A2$write,
+  read: (b, from, to, owned) => reader.end(TestLargeOneof_A2$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof.A2", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof_A2}. */
 export function encodeTestLargeOneof_A2(message: TestLargeOneof_A2): Uint8Array {
-  return encode(TestLargeOneof_A2Codec, message);
+  const bytes = allocate(TestLargeOneof_A2Codec.size(message));
+  TestLargeOneof_A2Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof_A2} of its bytes. */
 export function decodeTestLargeOneof_A2(bytes: Uint8Array): TestLargeOneof_A2 {
-  return decode(TestLargeOneof_A2Codec, bytes);
+  return TestLargeOneof_A2Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof.A3
  */
-export const TestLargeOneof_A3Codec: MessageCodec<TestLargeOneof_A3, MessageInitShape<typeof TestLargeOneof_A3Schema>> = /*@__PURE__*/ flatCodecOf(TestLargeOneof_A3Schema, TestLargeOneof_A3$size, TestLargeOneof_A3$write, TestLargeOneof_A3$read);
+export const TestLargeOneof_A3Codec: MessageCodec<TestLargeOneof_A3, MessageInitShape<typeof TestLargeOneof_A3Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof.A3",
+  from: (init) => create(TestLargeOneof_A3Schema, init),
+  size(m) {
+    try {
+      return TestLargeOneof_A3$size(m);
+    } catch (error) {
+      throw notEncodable(TestLargeOneof_A3Schema, m, error);
+    }
+  },
+  write: TestLargeOneof_A3$write,
+  read: (b, from, to, owned) => reader.end(TestLargeOneof_A3$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof.A3", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof_A3}. */
 export function encodeTestLargeOneof_A3(message: TestLargeOneof_A3): Uint8Array {
-  return encode(TestLargeOneof_A3Codec, message);
+  const bytes = allocate(TestLargeOneof_A3Codec.size(message));
+  TestLargeOneof_A3Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof_A3} of its bytes. */
 export function decodeTestLargeOneof_A3(bytes: Uint8Array): TestLargeOneof_A3 {
-  return decode(TestLargeOneof_A3Codec, bytes);
+  return TestLargeOneof_A3Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof.A4
  */
-export const TestLargeOneof_A4Codec: MessageCodec<TestLargeOneof_A4, MessageInitShape<typeof TestLargeOneof_A4Schema>> = /*@__PURE__*/ flatCodecOf(TestLargeOneof_A4Schema, TestLargeOneof_A4$size, TestLargeOneof_A4$write, TestLargeOneof_A4$read);
+export const TestLargeOneof_A4Codec: MessageCodec<TestLargeOneof_A4, MessageInitShape<typeof TestLargeOneof_A4Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof.A4",
+  from: (init) => create(TestLargeOneof_A4Schema, init),
+  size(m) {
+    try {
+      return TestLargeOneof_A4$size(m);
+    } catch (error) {
+      throw notEncodable(TestLargeOneof_A4Schema, m, error);
+    }
+  },
+  write: TestLargeOneof_A4$write,
+  read: (b, from, to, owned) => reader.end(TestLargeOneof_A4$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof.A4", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof_A4}. */
 export function encodeTestLargeOneof_A4(message: TestLargeOneof_A4): Uint8Array {
-  return encode(TestLargeOneof_A4Codec, message);
+  const bytes = allocate(TestLargeOneof_A4Codec.size(message));
+  TestLargeOneof_A4Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof_A4} of its bytes. */
 export function decodeTestLargeOneof_A4(bytes: Uint8Array): TestLargeOneof_A4 {
-  return decode(TestLargeOneof_A4Codec, bytes);
+  return TestLargeOneof_A4Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.proto2.TestLargeOneof.A5
  */
-export const TestLargeOneof_A5Codec: MessageCodec<TestLargeOneof_A5, MessageInitShape<typeof TestLargeOneof_A5Schema>> = /*@__PURE__*/ flatCodecOf(TestLargeOneof_A5Schema, TestLargeOneof_A5$size, TestLargeOneof_A5$write, TestLargeOneof_A5$read);
+export const TestLargeOneof_A5Codec: MessageCodec<TestLargeOneof_A5, MessageInitShape<typeof TestLargeOneof_A5Schema>> = {
+  typeName: "protobuf_test_messages.proto2.TestLargeOneof.A5",
+  from: (init) => create(TestLargeOneof_A5Schema, init),
+  size(m) {
+    try {
+      return TestLargeOneof_A5$size(m);
+    } catch (error) {
+      throw notEncodable(TestLargeOneof_A5Schema, m, error);
+    }
+  },
+  write: TestLargeOneof_A5$write,
+  read: (b, from, to, owned) => reader.end(TestLargeOneof_A5$read(reader.start("protobuf_test_messages.proto2.TestLargeOneof.A5", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestLargeOneof_A5}. */
 export function encodeTestLargeOneof_A5(message: TestLargeOneof_A5): Uint8Array {
-  return encode(TestLargeOneof_A5Codec, message);
+  const bytes = allocate(TestLargeOneof_A5Codec.size(message));
+  TestLargeOneof_A5Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestLargeOneof_A5} of its bytes. */
 export function decodeTestLargeOneof_A5(bytes: Uint8Array): TestLargeOneof_A5 {
-  return decode(TestLargeOneof_A5Codec, bytes);
+  return TestLargeOneof_A5Codec.read(bytes, 0, bytes.length, false);
 }
 
 function TestAllTypesProto2$new(): TestAllTypesProto2 {
@@ -584,72 +976,20 @@ function TestAllTypesProto2$size(m: TestAllTypesProto2): number {
     const v = m.mapStringForeignEnum[k]!;
     n += 2 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
   }
-  if (m.packedInt32.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt32) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedInt64.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt64) s += int64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint32) s += uint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint64) s += uint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint32) s += sint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint64) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed32) s += fixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed64) s += fixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed32) s += sfixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed64) s += sfixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFloat.length > 0) {
-    let s = 0;
-    for (const v of m.packedFloat) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedDouble.length > 0) {
-    let s = 0;
-    for (const v of m.packedDouble) s += double.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedBool.length > 0) n += 2 + held(hold(), m.packedBool.length);
-  if (m.packedNestedEnum.length > 0) {
-    let s = 0;
-    for (const v of m.packedNestedEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.packedInt32.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedInt32));
+  if (m.packedInt64.length > 0) n += 2 + held(hold(), int64.sizeAll(m.packedInt64));
+  if (m.packedUint32.length > 0) n += 2 + held(hold(), uint32.sizeAll(m.packedUint32));
+  if (m.packedUint64.length > 0) n += 2 + held(hold(), uint64.sizeAll(m.packedUint64));
+  if (m.packedSint32.length > 0) n += 2 + held(hold(), sint32.sizeAll(m.packedSint32));
+  if (m.packedSint64.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.packedSint64));
+  if (m.packedFixed32.length > 0) n += 2 + held(hold(), fixed32.sizeAll(m.packedFixed32));
+  if (m.packedFixed64.length > 0) n += 2 + held(hold(), fixed64.sizeAll(m.packedFixed64));
+  if (m.packedSfixed32.length > 0) n += 2 + held(hold(), sfixed32.sizeAll(m.packedSfixed32));
+  if (m.packedSfixed64.length > 0) n += 2 + held(hold(), sfixed64.sizeAll(m.packedSfixed64));
+  if (m.packedFloat.length > 0) n += 2 + held(hold(), float.sizeAll(m.packedFloat));
+  if (m.packedDouble.length > 0) n += 2 + held(hold(), double.sizeAll(m.packedDouble));
+  if (m.packedBool.length > 0) n += 2 + held(hold(), bool.sizeAll(m.packedBool));
+  if (m.packedNestedEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedNestedEnum));
   for (const v of m.unpackedInt32) n += 2 + int32.size(v);
   for (const v of m.unpackedInt64) n += 2 + int64.size(v);
   for (const v of m.unpackedUint32) n += 2 + uint32.size(v);
@@ -899,62 +1239,20 @@ function TestAllTypesProto2$write(m: TestAllTypesProto2, b: Uint8Array, p: numbe
     b[p++] = 10; p = string.write(k, b, p);
     b[p++] = 16; p = int32.write(v, b, p);
   }
-  if (m.packedInt32.length > 0) {
-    b[p++] = 218; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt32) p = int32.write(v, b, p);
-  }
-  if (m.packedInt64.length > 0) {
-    b[p++] = 226; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt64) p = int64.write(v, b, p);
-  }
-  if (m.packedUint32.length > 0) {
-    b[p++] = 234; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint32) p = uint32.write(v, b, p);
-  }
-  if (m.packedUint64.length > 0) {
-    b[p++] = 242; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint64) p = uint64.write(v, b, p);
-  }
-  if (m.packedSint32.length > 0) {
-    b[p++] = 250; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedSint32) p = sint32.write(v, b, p);
-  }
-  if (m.packedSint64.length > 0) {
-    b[p++] = 130; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSint64) p = sint64.write(v, b, p);
-  }
-  if (m.packedFixed32.length > 0) {
-    b[p++] = 138; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed32) p = fixed32.write(v, b, p);
-  }
-  if (m.packedFixed64.length > 0) {
-    b[p++] = 146; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed64) p = fixed64.write(v, b, p);
-  }
-  if (m.packedSfixed32.length > 0) {
-    b[p++] = 154; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed32) p = sfixed32.write(v, b, p);
-  }
-  if (m.packedSfixed64.length > 0) {
-    b[p++] = 162; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed64) p = sfixed64.write(v, b, p);
-  }
-  if (m.packedFloat.length > 0) {
-    b[p++] = 170; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFloat) p = float.write(v, b, p);
-  }
-  if (m.packedDouble.length > 0) {
-    b[p++] = 178; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedDouble) p = double.write(v, b, p);
-  }
-  if (m.packedBool.length > 0) {
-    b[p++] = 186; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedBool) p = bool.write(v, b, p);
-  }
-  if (m.packedNestedEnum.length > 0) {
-    b[p++] = 194; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedNestedEnum) p = int32.write(v, b, p);
-  }
+  if (m.packedInt32.length > 0) { b[p++] = 218; b[p++] = 4; p = int32.writeAll(m.packedInt32, b, writeHeld(b, p)); }
+  if (m.packedInt64.length > 0) { b[p++] = 226; b[p++] = 4; p = int64.writeAll(m.packedInt64, b, writeHeld(b, p)); }
+  if (m.packedUint32.length > 0) { b[p++] = 234; b[p++] = 4; p = uint32.writeAll(m.packedUint32, b, writeHeld(b, p)); }
+  if (m.packedUint64.length > 0) { b[p++] = 242; b[p++] = 4; p = uint64.writeAll(m.packedUint64, b, writeHeld(b, p)); }
+  if (m.packedSint32.length > 0) { b[p++] = 250; b[p++] = 4; p = sint32.writeAll(m.packedSint32, b, writeHeld(b, p)); }
+  if (m.packedSint64.length > 0) { b[p++] = 130; b[p++] = 5; p = sint64.writeAll(m.packedSint64, b, writeHeld(b, p)); }
+  if (m.packedFixed32.length > 0) { b[p++] = 138; b[p++] = 5; p = fixed32.writeAll(m.packedFixed32, b, writeHeld(b, p)); }
+  if (m.packedFixed64.length > 0) { b[p++] = 146; b[p++] = 5; p = fixed64.writeAll(m.packedFixed64, b, writeHeld(b, p)); }
+  if (m.packedSfixed32.length > 0) { b[p++] = 154; b[p++] = 5; p = sfixed32.writeAll(m.packedSfixed32, b, writeHeld(b, p)); }
+  if (m.packedSfixed64.length > 0) { b[p++] = 162; b[p++] = 5; p = sfixed64.writeAll(m.packedSfixed64, b, writeHeld(b, p)); }
+  if (m.packedFloat.length > 0) { b[p++] = 170; b[p++] = 5; p = float.writeAll(m.packedFloat, b, writeHeld(b, p)); }
+  if (m.packedDouble.length > 0) { b[p++] = 178; b[p++] = 5; p = double.writeAll(m.packedDouble, b, writeHeld(b, p)); }
+  if (m.packedBool.length > 0) { b[p++] = 186; b[p++] = 5; p = bool.writeAll(m.packedBool, b, writeHeld(b, p)); }
+  if (m.packedNestedEnum.length > 0) { b[p++] = 194; b[p++] = 5; p = int32.writeAll(m.packedNestedEnum, b, writeHeld(b, p)); }
   for (const v of m.unpackedInt32) { b[p++] = 200; b[p++] = 5; p = int32.write(v, b, p); }
   for (const v of m.unpackedInt64) { b[p++] = 208; b[p++] = 5; p = int64.write(v, b, p); }
   for (const v of m.unpackedUint32) { b[p++] = 216; b[p++] = 5; p = uint32.write(v, b, p); }
@@ -1127,56 +1425,43 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
         m.recursiveMessage = TestAllTypesProto2$read(r, r.enter(), m.recursiveMessage);
         break;
       case 31:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt32.push(int32.read(r));
-        else m.repeatedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.repeatedInt32);
         break;
       case 32:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt64.push(int64.read(r));
-        else m.repeatedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.repeatedInt64);
         break;
       case 33:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint32.push(uint32.read(r));
-        else m.repeatedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.repeatedUint32);
         break;
       case 34:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint64.push(uint64.read(r));
-        else m.repeatedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.repeatedUint64);
         break;
       case 35:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint32.push(sint32.read(r));
-        else m.repeatedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.repeatedSint32);
         break;
       case 36:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint64.push(sint64.read(r));
-        else m.repeatedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.repeatedSint64);
         break;
       case 37:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed32.push(fixed32.read(r));
-        else m.repeatedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.repeatedFixed32);
         break;
       case 38:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed64.push(fixed64.read(r));
-        else m.repeatedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.repeatedFixed64);
         break;
       case 39:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed32.push(sfixed32.read(r));
-        else m.repeatedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.repeatedSfixed32);
         break;
       case 40:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed64.push(sfixed64.read(r));
-        else m.repeatedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.repeatedSfixed64);
         break;
       case 41:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFloat.push(float.read(r));
-        else m.repeatedFloat.push(float.read(r));
+        float.readAll(r, tag, m.repeatedFloat);
         break;
       case 42:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedDouble.push(double.read(r));
-        else m.repeatedDouble.push(double.read(r));
+        double.readAll(r, tag, m.repeatedDouble);
         break;
       case 43:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedBool.push(bool.read(r));
-        else m.repeatedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.repeatedBool);
         break;
       case 44:
         m.repeatedString.push(rawString.read(r));
@@ -1191,12 +1476,10 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
         m.repeatedForeignMessage.push(ForeignMessageProto2$read(r, r.enter()));
         break;
       case 51:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
-        else m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
+        int32.readAll(r, tag, m.repeatedNestedEnum);
         break;
       case 52:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedForeignEnum.push(int32.read(r) as ForeignEnumProto2);
-        else m.repeatedForeignEnum.push(int32.read(r) as ForeignEnumProto2);
+        int32.readAll(r, tag, m.repeatedForeignEnum);
         break;
       case 54:
         m.repeatedStringPiece.push(rawString.read(r));
@@ -1205,116 +1488,88 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
         m.repeatedCord.push(rawString.read(r));
         break;
       case 75:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt32.push(int32.read(r));
-        else m.packedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.packedInt32);
         break;
       case 76:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt64.push(int64.read(r));
-        else m.packedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.packedInt64);
         break;
       case 77:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint32.push(uint32.read(r));
-        else m.packedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.packedUint32);
         break;
       case 78:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint64.push(uint64.read(r));
-        else m.packedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.packedUint64);
         break;
       case 79:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint32.push(sint32.read(r));
-        else m.packedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.packedSint32);
         break;
       case 80:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint64.push(sint64.read(r));
-        else m.packedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.packedSint64);
         break;
       case 81:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed32.push(fixed32.read(r));
-        else m.packedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.packedFixed32);
         break;
       case 82:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed64.push(fixed64.read(r));
-        else m.packedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.packedFixed64);
         break;
       case 83:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed32.push(sfixed32.read(r));
-        else m.packedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.packedSfixed32);
         break;
       case 84:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed64.push(sfixed64.read(r));
-        else m.packedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.packedSfixed64);
         break;
       case 85:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFloat.push(float.read(r));
-        else m.packedFloat.push(float.read(r));
+        float.readAll(r, tag, m.packedFloat);
         break;
       case 86:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedDouble.push(double.read(r));
-        else m.packedDouble.push(double.read(r));
+        double.readAll(r, tag, m.packedDouble);
         break;
       case 87:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedBool.push(bool.read(r));
-        else m.packedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.packedBool);
         break;
       case 88:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
-        else m.packedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
+        int32.readAll(r, tag, m.packedNestedEnum);
         break;
       case 89:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt32.push(int32.read(r));
-        else m.unpackedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.unpackedInt32);
         break;
       case 90:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt64.push(int64.read(r));
-        else m.unpackedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.unpackedInt64);
         break;
       case 91:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint32.push(uint32.read(r));
-        else m.unpackedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.unpackedUint32);
         break;
       case 92:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint64.push(uint64.read(r));
-        else m.unpackedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.unpackedUint64);
         break;
       case 93:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint32.push(sint32.read(r));
-        else m.unpackedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.unpackedSint32);
         break;
       case 94:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint64.push(sint64.read(r));
-        else m.unpackedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.unpackedSint64);
         break;
       case 95:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed32.push(fixed32.read(r));
-        else m.unpackedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.unpackedFixed32);
         break;
       case 96:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed64.push(fixed64.read(r));
-        else m.unpackedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.unpackedFixed64);
         break;
       case 97:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed32.push(sfixed32.read(r));
-        else m.unpackedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.unpackedSfixed32);
         break;
       case 98:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed64.push(sfixed64.read(r));
-        else m.unpackedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.unpackedSfixed64);
         break;
       case 99:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFloat.push(float.read(r));
-        else m.unpackedFloat.push(float.read(r));
+        float.readAll(r, tag, m.unpackedFloat);
         break;
       case 100:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedDouble.push(double.read(r));
-        else m.unpackedDouble.push(double.read(r));
+        double.readAll(r, tag, m.unpackedDouble);
         break;
       case 101:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedBool.push(bool.read(r));
-        else m.unpackedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.unpackedBool);
         break;
       case 102:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
-        else m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesProto2_NestedEnum);
+        int32.readAll(r, tag, m.unpackedNestedEnum);
         break;
       case 56: {
         let k = 0;
@@ -2070,8 +2325,7 @@ function UnknownToTestAllTypes$read(r: Reader, end: number, m: UnknownToTestAllT
         m.optionalBool = bool.read(r);
         break;
       case 1011:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt32.push(int32.read(r));
-        else m.repeatedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.repeatedInt32);
         break;
       default:
         r.unknown(m, tag);

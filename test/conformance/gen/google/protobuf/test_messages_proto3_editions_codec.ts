@@ -18,10 +18,11 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { bool, bytes, codecOf, decode, double, encode, fixed32, fixed64, flatCodecOf, float, held, hold, int32, int64, isZero, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto3, ForeignEnum, ForeignMessage, NullHypothesisProto3, TestAllTypesProto3, TestAllTypesProto3_AliasedEnum, TestAllTypesProto3_NestedEnum, TestAllTypesProto3_NestedMessage } from "./test_messages_proto3_editions_pb.ts";
 import { EnumOnlyProto3Schema, ForeignMessageSchema, NullHypothesisProto3Schema, TestAllTypesProto3Schema, TestAllTypesProto3_NestedMessageSchema } from "./test_messages_proto3_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Any, BoolValue, BytesValue, DoubleValue, Duration, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -35,76 +36,146 @@ import type { Any, BoolValue, BytesValue, DoubleValue, Duration, FieldMask, Floa
  *
  * @generated from message protobuf_test_messages.editions.proto3.TestAllTypesProto3
  */
-export const TestAllTypesProto3Codec: MessageCodec<TestAllTypesProto3, MessageInitShape<typeof TestAllTypesProto3Schema>> = /*@__PURE__*/ codecOf(TestAllTypesProto3Schema, TestAllTypesProto3$size, TestAllTypesProto3$write, TestAllTypesProto3$read);
+export const TestAllTypesProto3Codec: MessageCodec<TestAllTypesProto3, MessageInitShape<typeof TestAllTypesProto3Schema>> = {
+  typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3",
+  from: (init) => create(TestAllTypesProto3Schema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto3$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto3Schema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesProto3$write(beginWrite(m, TestAllTypesProto3$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto3$read(reader.start("protobuf_test_messages.editions.proto3.TestAllTypesProto3", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto3}. */
 export function encodeTestAllTypesProto3(message: TestAllTypesProto3): Uint8Array {
-  return encode(TestAllTypesProto3Codec, message);
+  const bytes = allocate(TestAllTypesProto3Codec.size(message));
+  TestAllTypesProto3Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto3} of its bytes. */
 export function decodeTestAllTypesProto3(bytes: Uint8Array): TestAllTypesProto3 {
-  return decode(TestAllTypesProto3Codec, bytes);
+  return TestAllTypesProto3Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage
  */
-export const TestAllTypesProto3_NestedMessageCodec: MessageCodec<TestAllTypesProto3_NestedMessage, MessageInitShape<typeof TestAllTypesProto3_NestedMessageSchema>> = /*@__PURE__*/ codecOf(TestAllTypesProto3_NestedMessageSchema, TestAllTypesProto3_NestedMessage$size, TestAllTypesProto3_NestedMessage$write, TestAllTypesProto3_NestedMessage$read);
+export const TestAllTypesProto3_NestedMessageCodec: MessageCodec<TestAllTypesProto3_NestedMessage, MessageInitShape<typeof TestAllTypesProto3_NestedMessageSchema>> = {
+  typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage",
+  from: (init) => create(TestAllTypesProto3_NestedMessageSchema, init),
+  size(m) {
+    try {
+      return TestAllTypesProto3_NestedMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(TestAllTypesProto3_NestedMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => TestAllTypesProto3_NestedMessage$write(beginWrite(m, TestAllTypesProto3_NestedMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(TestAllTypesProto3_NestedMessage$read(reader.start("protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link TestAllTypesProto3_NestedMessage}. */
 export function encodeTestAllTypesProto3_NestedMessage(message: TestAllTypesProto3_NestedMessage): Uint8Array {
-  return encode(TestAllTypesProto3_NestedMessageCodec, message);
+  const bytes = allocate(TestAllTypesProto3_NestedMessageCodec.size(message));
+  TestAllTypesProto3_NestedMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link TestAllTypesProto3_NestedMessage} of its bytes. */
 export function decodeTestAllTypesProto3_NestedMessage(bytes: Uint8Array): TestAllTypesProto3_NestedMessage {
-  return decode(TestAllTypesProto3_NestedMessageCodec, bytes);
+  return TestAllTypesProto3_NestedMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.proto3.ForeignMessage
  */
-export const ForeignMessageCodec: MessageCodec<ForeignMessage, MessageInitShape<typeof ForeignMessageSchema>> = /*@__PURE__*/ flatCodecOf(ForeignMessageSchema, ForeignMessage$size, ForeignMessage$write, ForeignMessage$read);
+export const ForeignMessageCodec: MessageCodec<ForeignMessage, MessageInitShape<typeof ForeignMessageSchema>> = {
+  typeName: "protobuf_test_messages.editions.proto3.ForeignMessage",
+  from: (init) => create(ForeignMessageSchema, init),
+  size(m) {
+    try {
+      return ForeignMessage$size(m);
+    } catch (error) {
+      throw notEncodable(ForeignMessageSchema, m, error);
+    }
+  },
+  write: ForeignMessage$write,
+  read: (b, from, to, owned) => reader.end(ForeignMessage$read(reader.start("protobuf_test_messages.editions.proto3.ForeignMessage", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link ForeignMessage}. */
 export function encodeForeignMessage(message: ForeignMessage): Uint8Array {
-  return encode(ForeignMessageCodec, message);
+  const bytes = allocate(ForeignMessageCodec.size(message));
+  ForeignMessageCodec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link ForeignMessage} of its bytes. */
 export function decodeForeignMessage(bytes: Uint8Array): ForeignMessage {
-  return decode(ForeignMessageCodec, bytes);
+  return ForeignMessageCodec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.proto3.NullHypothesisProto3
  */
-export const NullHypothesisProto3Codec: MessageCodec<NullHypothesisProto3, MessageInitShape<typeof NullHypothesisProto3Schema>> = /*@__PURE__*/ flatCodecOf(NullHypothesisProto3Schema, NullHypothesisProto3$size, NullHypothesisProto3$write, NullHypothesisProto3$read);
+export const NullHypothesisProto3Codec: MessageCodec<NullHypothesisProto3, MessageInitShape<typeof NullHypothesisProto3Schema>> = {
+  typeName: "protobuf_test_messages.editions.proto3.NullHypothesisProto3",
+  from: (init) => create(NullHypothesisProto3Schema, init),
+  size(m) {
+    try {
+      return NullHypothesisProto3$size(m);
+    } catch (error) {
+      throw notEncodable(NullHypothesisProto3Schema, m, error);
+    }
+  },
+  write: NullHypothesisProto3$write,
+  read: (b, from, to, owned) => reader.end(NullHypothesisProto3$read(reader.start("protobuf_test_messages.editions.proto3.NullHypothesisProto3", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link NullHypothesisProto3}. */
 export function encodeNullHypothesisProto3(message: NullHypothesisProto3): Uint8Array {
-  return encode(NullHypothesisProto3Codec, message);
+  const bytes = allocate(NullHypothesisProto3Codec.size(message));
+  NullHypothesisProto3Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link NullHypothesisProto3} of its bytes. */
 export function decodeNullHypothesisProto3(bytes: Uint8Array): NullHypothesisProto3 {
-  return decode(NullHypothesisProto3Codec, bytes);
+  return NullHypothesisProto3Codec.read(bytes, 0, bytes.length, false);
 }
 
 /**
  * @generated from message protobuf_test_messages.editions.proto3.EnumOnlyProto3
  */
-export const EnumOnlyProto3Codec: MessageCodec<EnumOnlyProto3, MessageInitShape<typeof EnumOnlyProto3Schema>> = /*@__PURE__*/ flatCodecOf(EnumOnlyProto3Schema, EnumOnlyProto3$size, EnumOnlyProto3$write, EnumOnlyProto3$read);
+export const EnumOnlyProto3Codec: MessageCodec<EnumOnlyProto3, MessageInitShape<typeof EnumOnlyProto3Schema>> = {
+  typeName: "protobuf_test_messages.editions.proto3.EnumOnlyProto3",
+  from: (init) => create(EnumOnlyProto3Schema, init),
+  size(m) {
+    try {
+      return EnumOnlyProto3$size(m);
+    } catch (error) {
+      throw notEncodable(EnumOnlyProto3Schema, m, error);
+    }
+  },
+  write: EnumOnlyProto3$write,
+  read: (b, from, to, owned) => reader.end(EnumOnlyProto3$read(reader.start("protobuf_test_messages.editions.proto3.EnumOnlyProto3", b, from, to, owned), to)),
+};
 
 /** The bytes of a {@link EnumOnlyProto3}. */
 export function encodeEnumOnlyProto3(message: EnumOnlyProto3): Uint8Array {
-  return encode(EnumOnlyProto3Codec, message);
+  const bytes = allocate(EnumOnlyProto3Codec.size(message));
+  EnumOnlyProto3Codec.write(message, bytes, 0);
+  return bytes;
 }
 
 /** The {@link EnumOnlyProto3} of its bytes. */
 export function decodeEnumOnlyProto3(bytes: Uint8Array): EnumOnlyProto3 {
-  return decode(EnumOnlyProto3Codec, bytes);
+  return EnumOnlyProto3Codec.read(bytes, 0, bytes.length, false);
 }
 
 function TestAllTypesProto3$new(): TestAllTypesProto3 {
@@ -136,81 +207,25 @@ function TestAllTypesProto3$size(m: TestAllTypesProto3): number {
   if (m.optionalStringPiece !== "") n += 2 + string.size(m.optionalStringPiece);
   if (m.optionalCord !== "") n += 2 + string.size(m.optionalCord);
   if (m.recursiveMessage !== undefined) n += 2 + held(hold(), TestAllTypesProto3$size(m.recursiveMessage));
-  if (m.repeatedInt32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedInt32) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedInt64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedInt64) s += int64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedUint32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedUint32) s += uint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedUint64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedUint64) s += uint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSint32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSint32) s += sint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSint64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSint64) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFixed32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFixed32) s += fixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFixed64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFixed64) s += fixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSfixed32.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSfixed32) s += sfixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedSfixed64.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedSfixed64) s += sfixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedFloat.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedFloat) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedDouble.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedDouble) s += double.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedBool.length > 0) n += 2 + held(hold(), m.repeatedBool.length);
+  if (m.repeatedInt32.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedInt32));
+  if (m.repeatedInt64.length > 0) n += 2 + held(hold(), int64.sizeAll(m.repeatedInt64));
+  if (m.repeatedUint32.length > 0) n += 2 + held(hold(), uint32.sizeAll(m.repeatedUint32));
+  if (m.repeatedUint64.length > 0) n += 2 + held(hold(), uint64.sizeAll(m.repeatedUint64));
+  if (m.repeatedSint32.length > 0) n += 2 + held(hold(), sint32.sizeAll(m.repeatedSint32));
+  if (m.repeatedSint64.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.repeatedSint64));
+  if (m.repeatedFixed32.length > 0) n += 2 + held(hold(), fixed32.sizeAll(m.repeatedFixed32));
+  if (m.repeatedFixed64.length > 0) n += 2 + held(hold(), fixed64.sizeAll(m.repeatedFixed64));
+  if (m.repeatedSfixed32.length > 0) n += 2 + held(hold(), sfixed32.sizeAll(m.repeatedSfixed32));
+  if (m.repeatedSfixed64.length > 0) n += 2 + held(hold(), sfixed64.sizeAll(m.repeatedSfixed64));
+  if (m.repeatedFloat.length > 0) n += 2 + held(hold(), float.sizeAll(m.repeatedFloat));
+  if (m.repeatedDouble.length > 0) n += 2 + held(hold(), double.sizeAll(m.repeatedDouble));
+  if (m.repeatedBool.length > 0) n += 2 + held(hold(), bool.sizeAll(m.repeatedBool));
   for (const v of m.repeatedString) n += 2 + string.size(v);
   for (const v of m.repeatedBytes) n += 2 + bytes.size(v);
   for (const v of m.repeatedNestedMessage) n += 2 + held(hold(), TestAllTypesProto3_NestedMessage$size(v));
   for (const v of m.repeatedForeignMessage) n += 2 + held(hold(), ForeignMessage$size(v));
-  if (m.repeatedNestedEnum.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedNestedEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.repeatedForeignEnum.length > 0) {
-    let s = 0;
-    for (const v of m.repeatedForeignEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.repeatedNestedEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedNestedEnum));
+  if (m.repeatedForeignEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.repeatedForeignEnum));
   for (const v of m.repeatedStringPiece) n += 2 + string.size(v);
   for (const v of m.repeatedCord) n += 2 + string.size(v);
   for (const k of Object.keys(m.mapInt32Int32)) {
@@ -289,72 +304,20 @@ function TestAllTypesProto3$size(m: TestAllTypesProto3): number {
     const v = m.mapStringForeignEnum[k]!;
     n += 2 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
   }
-  if (m.packedInt32.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt32) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedInt64.length > 0) {
-    let s = 0;
-    for (const v of m.packedInt64) s += int64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint32) s += uint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedUint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedUint64) s += uint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint32) s += sint32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSint64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSint64) s += sint64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed32) s += fixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedFixed64) s += fixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed32.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed32) s += sfixed32.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedSfixed64.length > 0) {
-    let s = 0;
-    for (const v of m.packedSfixed64) s += sfixed64.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedFloat.length > 0) {
-    let s = 0;
-    for (const v of m.packedFloat) s += float.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedDouble.length > 0) {
-    let s = 0;
-    for (const v of m.packedDouble) s += double.size(v);
-    n += 2 + held(hold(), s);
-  }
-  if (m.packedBool.length > 0) n += 2 + held(hold(), m.packedBool.length);
-  if (m.packedNestedEnum.length > 0) {
-    let s = 0;
-    for (const v of m.packedNestedEnum) s += int32.size(v);
-    n += 2 + held(hold(), s);
-  }
+  if (m.packedInt32.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedInt32));
+  if (m.packedInt64.length > 0) n += 2 + held(hold(), int64.sizeAll(m.packedInt64));
+  if (m.packedUint32.length > 0) n += 2 + held(hold(), uint32.sizeAll(m.packedUint32));
+  if (m.packedUint64.length > 0) n += 2 + held(hold(), uint64.sizeAll(m.packedUint64));
+  if (m.packedSint32.length > 0) n += 2 + held(hold(), sint32.sizeAll(m.packedSint32));
+  if (m.packedSint64.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.packedSint64));
+  if (m.packedFixed32.length > 0) n += 2 + held(hold(), fixed32.sizeAll(m.packedFixed32));
+  if (m.packedFixed64.length > 0) n += 2 + held(hold(), fixed64.sizeAll(m.packedFixed64));
+  if (m.packedSfixed32.length > 0) n += 2 + held(hold(), sfixed32.sizeAll(m.packedSfixed32));
+  if (m.packedSfixed64.length > 0) n += 2 + held(hold(), sfixed64.sizeAll(m.packedSfixed64));
+  if (m.packedFloat.length > 0) n += 2 + held(hold(), float.sizeAll(m.packedFloat));
+  if (m.packedDouble.length > 0) n += 2 + held(hold(), double.sizeAll(m.packedDouble));
+  if (m.packedBool.length > 0) n += 2 + held(hold(), bool.sizeAll(m.packedBool));
+  if (m.packedNestedEnum.length > 0) n += 2 + held(hold(), int32.sizeAll(m.packedNestedEnum));
   for (const v of m.unpackedInt32) n += 2 + int32.size(v);
   for (const v of m.unpackedInt64) n += 2 + int64.size(v);
   for (const v of m.unpackedUint32) n += 2 + uint32.size(v);
@@ -479,70 +442,25 @@ function TestAllTypesProto3$write(m: TestAllTypesProto3, b: Uint8Array, p: numbe
   if (m.optionalStringPiece !== "") { b[p++] = 194; b[p++] = 1; p = string.write(m.optionalStringPiece, b, p); }
   if (m.optionalCord !== "") { b[p++] = 202; b[p++] = 1; p = string.write(m.optionalCord, b, p); }
   if (m.recursiveMessage !== undefined) { b[p++] = 218; b[p++] = 1; p = TestAllTypesProto3$write(m.recursiveMessage, b, writeHeld(b, p)); }
-  if (m.repeatedInt32.length > 0) {
-    b[p++] = 250; b[p++] = 1; p = writeHeld(b, p);
-    for (const v of m.repeatedInt32) p = int32.write(v, b, p);
-  }
-  if (m.repeatedInt64.length > 0) {
-    b[p++] = 130; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedInt64) p = int64.write(v, b, p);
-  }
-  if (m.repeatedUint32.length > 0) {
-    b[p++] = 138; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedUint32) p = uint32.write(v, b, p);
-  }
-  if (m.repeatedUint64.length > 0) {
-    b[p++] = 146; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedUint64) p = uint64.write(v, b, p);
-  }
-  if (m.repeatedSint32.length > 0) {
-    b[p++] = 154; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSint32) p = sint32.write(v, b, p);
-  }
-  if (m.repeatedSint64.length > 0) {
-    b[p++] = 162; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSint64) p = sint64.write(v, b, p);
-  }
-  if (m.repeatedFixed32.length > 0) {
-    b[p++] = 170; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFixed32) p = fixed32.write(v, b, p);
-  }
-  if (m.repeatedFixed64.length > 0) {
-    b[p++] = 178; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFixed64) p = fixed64.write(v, b, p);
-  }
-  if (m.repeatedSfixed32.length > 0) {
-    b[p++] = 186; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSfixed32) p = sfixed32.write(v, b, p);
-  }
-  if (m.repeatedSfixed64.length > 0) {
-    b[p++] = 194; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedSfixed64) p = sfixed64.write(v, b, p);
-  }
-  if (m.repeatedFloat.length > 0) {
-    b[p++] = 202; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedFloat) p = float.write(v, b, p);
-  }
-  if (m.repeatedDouble.length > 0) {
-    b[p++] = 210; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedDouble) p = double.write(v, b, p);
-  }
-  if (m.repeatedBool.length > 0) {
-    b[p++] = 218; b[p++] = 2; p = writeHeld(b, p);
-    for (const v of m.repeatedBool) p = bool.write(v, b, p);
-  }
+  if (m.repeatedInt32.length > 0) { b[p++] = 250; b[p++] = 1; p = int32.writeAll(m.repeatedInt32, b, writeHeld(b, p)); }
+  if (m.repeatedInt64.length > 0) { b[p++] = 130; b[p++] = 2; p = int64.writeAll(m.repeatedInt64, b, writeHeld(b, p)); }
+  if (m.repeatedUint32.length > 0) { b[p++] = 138; b[p++] = 2; p = uint32.writeAll(m.repeatedUint32, b, writeHeld(b, p)); }
+  if (m.repeatedUint64.length > 0) { b[p++] = 146; b[p++] = 2; p = uint64.writeAll(m.repeatedUint64, b, writeHeld(b, p)); }
+  if (m.repeatedSint32.length > 0) { b[p++] = 154; b[p++] = 2; p = sint32.writeAll(m.repeatedSint32, b, writeHeld(b, p)); }
+  if (m.repeatedSint64.length > 0) { b[p++] = 162; b[p++] = 2; p = sint64.writeAll(m.repeatedSint64, b, writeHeld(b, p)); }
+  if (m.repeatedFixed32.length > 0) { b[p++] = 170; b[p++] = 2; p = fixed32.writeAll(m.repeatedFixed32, b, writeHeld(b, p)); }
+  if (m.repeatedFixed64.length > 0) { b[p++] = 178; b[p++] = 2; p = fixed64.writeAll(m.repeatedFixed64, b, writeHeld(b, p)); }
+  if (m.repeatedSfixed32.length > 0) { b[p++] = 186; b[p++] = 2; p = sfixed32.writeAll(m.repeatedSfixed32, b, writeHeld(b, p)); }
+  if (m.repeatedSfixed64.length > 0) { b[p++] = 194; b[p++] = 2; p = sfixed64.writeAll(m.repeatedSfixed64, b, writeHeld(b, p)); }
+  if (m.repeatedFloat.length > 0) { b[p++] = 202; b[p++] = 2; p = float.writeAll(m.repeatedFloat, b, writeHeld(b, p)); }
+  if (m.repeatedDouble.length > 0) { b[p++] = 210; b[p++] = 2; p = double.writeAll(m.repeatedDouble, b, writeHeld(b, p)); }
+  if (m.repeatedBool.length > 0) { b[p++] = 218; b[p++] = 2; p = bool.writeAll(m.repeatedBool, b, writeHeld(b, p)); }
   for (const v of m.repeatedString) { b[p++] = 226; b[p++] = 2; p = string.write(v, b, p); }
   for (const v of m.repeatedBytes) { b[p++] = 234; b[p++] = 2; p = bytes.write(v, b, p); }
   for (const v of m.repeatedNestedMessage) { b[p++] = 130; b[p++] = 3; p = TestAllTypesProto3_NestedMessage$write(v, b, writeHeld(b, p)); }
   for (const v of m.repeatedForeignMessage) { b[p++] = 138; b[p++] = 3; p = ForeignMessage$write(v, b, writeHeld(b, p)); }
-  if (m.repeatedNestedEnum.length > 0) {
-    b[p++] = 154; b[p++] = 3; p = writeHeld(b, p);
-    for (const v of m.repeatedNestedEnum) p = int32.write(v, b, p);
-  }
-  if (m.repeatedForeignEnum.length > 0) {
-    b[p++] = 162; b[p++] = 3; p = writeHeld(b, p);
-    for (const v of m.repeatedForeignEnum) p = int32.write(v, b, p);
-  }
+  if (m.repeatedNestedEnum.length > 0) { b[p++] = 154; b[p++] = 3; p = int32.writeAll(m.repeatedNestedEnum, b, writeHeld(b, p)); }
+  if (m.repeatedForeignEnum.length > 0) { b[p++] = 162; b[p++] = 3; p = int32.writeAll(m.repeatedForeignEnum, b, writeHeld(b, p)); }
   for (const v of m.repeatedStringPiece) { b[p++] = 178; b[p++] = 3; p = string.write(v, b, p); }
   for (const v of m.repeatedCord) { b[p++] = 186; b[p++] = 3; p = string.write(v, b, p); }
   for (const k of Object.keys(m.mapInt32Int32)) {
@@ -659,62 +577,20 @@ function TestAllTypesProto3$write(m: TestAllTypesProto3, b: Uint8Array, p: numbe
     b[p++] = 10; p = string.write(k, b, p);
     b[p++] = 16; p = int32.write(v, b, p);
   }
-  if (m.packedInt32.length > 0) {
-    b[p++] = 218; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt32) p = int32.write(v, b, p);
-  }
-  if (m.packedInt64.length > 0) {
-    b[p++] = 226; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedInt64) p = int64.write(v, b, p);
-  }
-  if (m.packedUint32.length > 0) {
-    b[p++] = 234; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint32) p = uint32.write(v, b, p);
-  }
-  if (m.packedUint64.length > 0) {
-    b[p++] = 242; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedUint64) p = uint64.write(v, b, p);
-  }
-  if (m.packedSint32.length > 0) {
-    b[p++] = 250; b[p++] = 4; p = writeHeld(b, p);
-    for (const v of m.packedSint32) p = sint32.write(v, b, p);
-  }
-  if (m.packedSint64.length > 0) {
-    b[p++] = 130; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSint64) p = sint64.write(v, b, p);
-  }
-  if (m.packedFixed32.length > 0) {
-    b[p++] = 138; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed32) p = fixed32.write(v, b, p);
-  }
-  if (m.packedFixed64.length > 0) {
-    b[p++] = 146; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFixed64) p = fixed64.write(v, b, p);
-  }
-  if (m.packedSfixed32.length > 0) {
-    b[p++] = 154; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed32) p = sfixed32.write(v, b, p);
-  }
-  if (m.packedSfixed64.length > 0) {
-    b[p++] = 162; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedSfixed64) p = sfixed64.write(v, b, p);
-  }
-  if (m.packedFloat.length > 0) {
-    b[p++] = 170; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedFloat) p = float.write(v, b, p);
-  }
-  if (m.packedDouble.length > 0) {
-    b[p++] = 178; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedDouble) p = double.write(v, b, p);
-  }
-  if (m.packedBool.length > 0) {
-    b[p++] = 186; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedBool) p = bool.write(v, b, p);
-  }
-  if (m.packedNestedEnum.length > 0) {
-    b[p++] = 194; b[p++] = 5; p = writeHeld(b, p);
-    for (const v of m.packedNestedEnum) p = int32.write(v, b, p);
-  }
+  if (m.packedInt32.length > 0) { b[p++] = 218; b[p++] = 4; p = int32.writeAll(m.packedInt32, b, writeHeld(b, p)); }
+  if (m.packedInt64.length > 0) { b[p++] = 226; b[p++] = 4; p = int64.writeAll(m.packedInt64, b, writeHeld(b, p)); }
+  if (m.packedUint32.length > 0) { b[p++] = 234; b[p++] = 4; p = uint32.writeAll(m.packedUint32, b, writeHeld(b, p)); }
+  if (m.packedUint64.length > 0) { b[p++] = 242; b[p++] = 4; p = uint64.writeAll(m.packedUint64, b, writeHeld(b, p)); }
+  if (m.packedSint32.length > 0) { b[p++] = 250; b[p++] = 4; p = sint32.writeAll(m.packedSint32, b, writeHeld(b, p)); }
+  if (m.packedSint64.length > 0) { b[p++] = 130; b[p++] = 5; p = sint64.writeAll(m.packedSint64, b, writeHeld(b, p)); }
+  if (m.packedFixed32.length > 0) { b[p++] = 138; b[p++] = 5; p = fixed32.writeAll(m.packedFixed32, b, writeHeld(b, p)); }
+  if (m.packedFixed64.length > 0) { b[p++] = 146; b[p++] = 5; p = fixed64.writeAll(m.packedFixed64, b, writeHeld(b, p)); }
+  if (m.packedSfixed32.length > 0) { b[p++] = 154; b[p++] = 5; p = sfixed32.writeAll(m.packedSfixed32, b, writeHeld(b, p)); }
+  if (m.packedSfixed64.length > 0) { b[p++] = 162; b[p++] = 5; p = sfixed64.writeAll(m.packedSfixed64, b, writeHeld(b, p)); }
+  if (m.packedFloat.length > 0) { b[p++] = 170; b[p++] = 5; p = float.writeAll(m.packedFloat, b, writeHeld(b, p)); }
+  if (m.packedDouble.length > 0) { b[p++] = 178; b[p++] = 5; p = double.writeAll(m.packedDouble, b, writeHeld(b, p)); }
+  if (m.packedBool.length > 0) { b[p++] = 186; b[p++] = 5; p = bool.writeAll(m.packedBool, b, writeHeld(b, p)); }
+  if (m.packedNestedEnum.length > 0) { b[p++] = 194; b[p++] = 5; p = int32.writeAll(m.packedNestedEnum, b, writeHeld(b, p)); }
   for (const v of m.unpackedInt32) { b[p++] = 200; b[p++] = 5; p = int32.write(v, b, p); }
   for (const v of m.unpackedInt64) { b[p++] = 208; b[p++] = 5; p = int64.write(v, b, p); }
   for (const v of m.unpackedUint32) { b[p++] = 216; b[p++] = 5; p = uint32.write(v, b, p); }
@@ -889,56 +765,43 @@ function TestAllTypesProto3$read(r: Reader, end: number, m: TestAllTypesProto3 =
         m.recursiveMessage = TestAllTypesProto3$read(r, r.enter(), m.recursiveMessage);
         break;
       case 31:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt32.push(int32.read(r));
-        else m.repeatedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.repeatedInt32);
         break;
       case 32:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedInt64.push(int64.read(r));
-        else m.repeatedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.repeatedInt64);
         break;
       case 33:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint32.push(uint32.read(r));
-        else m.repeatedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.repeatedUint32);
         break;
       case 34:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedUint64.push(uint64.read(r));
-        else m.repeatedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.repeatedUint64);
         break;
       case 35:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint32.push(sint32.read(r));
-        else m.repeatedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.repeatedSint32);
         break;
       case 36:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSint64.push(sint64.read(r));
-        else m.repeatedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.repeatedSint64);
         break;
       case 37:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed32.push(fixed32.read(r));
-        else m.repeatedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.repeatedFixed32);
         break;
       case 38:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFixed64.push(fixed64.read(r));
-        else m.repeatedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.repeatedFixed64);
         break;
       case 39:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed32.push(sfixed32.read(r));
-        else m.repeatedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.repeatedSfixed32);
         break;
       case 40:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedSfixed64.push(sfixed64.read(r));
-        else m.repeatedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.repeatedSfixed64);
         break;
       case 41:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedFloat.push(float.read(r));
-        else m.repeatedFloat.push(float.read(r));
+        float.readAll(r, tag, m.repeatedFloat);
         break;
       case 42:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedDouble.push(double.read(r));
-        else m.repeatedDouble.push(double.read(r));
+        double.readAll(r, tag, m.repeatedDouble);
         break;
       case 43:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedBool.push(bool.read(r));
-        else m.repeatedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.repeatedBool);
         break;
       case 44:
         m.repeatedString.push(string.read(r));
@@ -953,12 +816,10 @@ function TestAllTypesProto3$read(r: Reader, end: number, m: TestAllTypesProto3 =
         m.repeatedForeignMessage.push(ForeignMessage$read(r, r.enter()));
         break;
       case 51:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
-        else m.repeatedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
+        int32.readAll(r, tag, m.repeatedNestedEnum);
         break;
       case 52:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.repeatedForeignEnum.push(int32.read(r) as ForeignEnum);
-        else m.repeatedForeignEnum.push(int32.read(r) as ForeignEnum);
+        int32.readAll(r, tag, m.repeatedForeignEnum);
         break;
       case 54:
         m.repeatedStringPiece.push(string.read(r));
@@ -967,116 +828,88 @@ function TestAllTypesProto3$read(r: Reader, end: number, m: TestAllTypesProto3 =
         m.repeatedCord.push(string.read(r));
         break;
       case 75:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt32.push(int32.read(r));
-        else m.packedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.packedInt32);
         break;
       case 76:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedInt64.push(int64.read(r));
-        else m.packedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.packedInt64);
         break;
       case 77:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint32.push(uint32.read(r));
-        else m.packedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.packedUint32);
         break;
       case 78:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedUint64.push(uint64.read(r));
-        else m.packedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.packedUint64);
         break;
       case 79:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint32.push(sint32.read(r));
-        else m.packedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.packedSint32);
         break;
       case 80:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSint64.push(sint64.read(r));
-        else m.packedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.packedSint64);
         break;
       case 81:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed32.push(fixed32.read(r));
-        else m.packedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.packedFixed32);
         break;
       case 82:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFixed64.push(fixed64.read(r));
-        else m.packedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.packedFixed64);
         break;
       case 83:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed32.push(sfixed32.read(r));
-        else m.packedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.packedSfixed32);
         break;
       case 84:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedSfixed64.push(sfixed64.read(r));
-        else m.packedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.packedSfixed64);
         break;
       case 85:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedFloat.push(float.read(r));
-        else m.packedFloat.push(float.read(r));
+        float.readAll(r, tag, m.packedFloat);
         break;
       case 86:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedDouble.push(double.read(r));
-        else m.packedDouble.push(double.read(r));
+        double.readAll(r, tag, m.packedDouble);
         break;
       case 87:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedBool.push(bool.read(r));
-        else m.packedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.packedBool);
         break;
       case 88:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.packedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
-        else m.packedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
+        int32.readAll(r, tag, m.packedNestedEnum);
         break;
       case 89:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt32.push(int32.read(r));
-        else m.unpackedInt32.push(int32.read(r));
+        int32.readAll(r, tag, m.unpackedInt32);
         break;
       case 90:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedInt64.push(int64.read(r));
-        else m.unpackedInt64.push(int64.read(r));
+        int64.readAll(r, tag, m.unpackedInt64);
         break;
       case 91:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint32.push(uint32.read(r));
-        else m.unpackedUint32.push(uint32.read(r));
+        uint32.readAll(r, tag, m.unpackedUint32);
         break;
       case 92:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedUint64.push(uint64.read(r));
-        else m.unpackedUint64.push(uint64.read(r));
+        uint64.readAll(r, tag, m.unpackedUint64);
         break;
       case 93:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint32.push(sint32.read(r));
-        else m.unpackedSint32.push(sint32.read(r));
+        sint32.readAll(r, tag, m.unpackedSint32);
         break;
       case 94:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSint64.push(sint64.read(r));
-        else m.unpackedSint64.push(sint64.read(r));
+        sint64.readAll(r, tag, m.unpackedSint64);
         break;
       case 95:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed32.push(fixed32.read(r));
-        else m.unpackedFixed32.push(fixed32.read(r));
+        fixed32.readAll(r, tag, m.unpackedFixed32);
         break;
       case 96:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFixed64.push(fixed64.read(r));
-        else m.unpackedFixed64.push(fixed64.read(r));
+        fixed64.readAll(r, tag, m.unpackedFixed64);
         break;
       case 97:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed32.push(sfixed32.read(r));
-        else m.unpackedSfixed32.push(sfixed32.read(r));
+        sfixed32.readAll(r, tag, m.unpackedSfixed32);
         break;
       case 98:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedSfixed64.push(sfixed64.read(r));
-        else m.unpackedSfixed64.push(sfixed64.read(r));
+        sfixed64.readAll(r, tag, m.unpackedSfixed64);
         break;
       case 99:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedFloat.push(float.read(r));
-        else m.unpackedFloat.push(float.read(r));
+        float.readAll(r, tag, m.unpackedFloat);
         break;
       case 100:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedDouble.push(double.read(r));
-        else m.unpackedDouble.push(double.read(r));
+        double.readAll(r, tag, m.unpackedDouble);
         break;
       case 101:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedBool.push(bool.read(r));
-        else m.unpackedBool.push(bool.read(r));
+        bool.readAll(r, tag, m.unpackedBool);
         break;
       case 102:
-        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
-        else m.unpackedNestedEnum.push(int32.read(r) as TestAllTypesProto3_NestedEnum);
+        int32.readAll(r, tag, m.unpackedNestedEnum);
         break;
       case 56: {
         let k = 0;
