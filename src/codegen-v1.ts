@@ -9,7 +9,7 @@ export { genericCodec } from "./codec/generic-codec.ts";
 export { fixed64, int64, isZero, sfixed64, sint64, uint64, zero64 } from "./codec/int64.ts";
 export type { MessageCodec } from "./codec/message-codec.ts";
 export { notEncodable, requiredIsUnset } from "./codec/not-encodable.ts";
-export { has } from "./codec/presence.ts";
+export { has, prototypeOf, withDefaults } from "./codec/presence.ts";
 export { type Reader, reader } from "./codec/reader.ts";
 export { beginSize, beginWrite, held, hold, writeHeld } from "./codec/sizes.ts";
 export { setEntry, structFromJson, structToJson } from "./codec/struct.ts";

@@ -5,6 +5,7 @@
 
 import { readWord, writeWord } from "./fixed.ts";
 import type { Reader } from "./reader.ts";
+import { writeVarint } from "./varint.ts";
 
 const view = new DataView(new ArrayBuffer(8));
 
@@ -46,18 +47,18 @@ function zigzag(): void {
 
 function varintSize(): number {
   const bits = high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
-  return bits === 0 ? 1 : Math.ceil(bits / 7);
+  return (bits * 9 + 64) >>> 6; // one for every 7 bits
 }
 
 function writeVarint64(buffer: Uint8Array, at: number): number {
-  let [lo, hi] = [low >>> 0, high >>> 0];
-  while (hi !== 0 || lo > 0x7f) {
+  let lo = low;
+  let hi = high;
+  while (hi !== 0) {
     buffer[at++] = (lo & 0x7f) | 0x80;
-    lo = ((lo >>> 7) | (hi << 25)) >>> 0;
+    lo = (lo >>> 7) | (hi << 25);
     hi >>>= 7;
   }
-  buffer[at++] = lo;
-  return at;
+  return writeVarint(lo, buffer, at);
 }
 
 /** Reads a varint into `low` and `high`; bits above 64 are cut off. */

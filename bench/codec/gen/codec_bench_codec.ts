@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, isZero, notEncodable, reader, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, notEncodable, reader, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { Child, Key, Large, Outer, Record, Test, Test_Enum, Test_Inner, Test_Inner_InnerInner, Value } from "./codec_bench_pb.ts";
 import { ChildSchema, KeySchema, LargeSchema, OuterSchema, RecordSchema, TestSchema, Test_InnerSchema, Test_Inner_InnerInnerSchema, ValueSchema } from "./codec_bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -588,7 +588,7 @@ function Test_Inner_InnerInner$new(): Test_Inner_InnerInner {
 
 function Test_Inner_InnerInner$size(m: Test_Inner_InnerInner): number {
   let n = 0;
-  if (!isZero(m.long)) n += 1 + int64.size(m.long);
+  if (m.long) n += 1 + int64.size(m.long);
   if (m.enum !== 0) n += 1 + int32.size(m.enum);
   if (m.sint32 !== 0) n += 1 + sint32.size(m.sint32);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -596,7 +596,7 @@ function Test_Inner_InnerInner$size(m: Test_Inner_InnerInner): number {
 }
 
 function Test_Inner_InnerInner$write(m: Test_Inner_InnerInner, b: Uint8Array, p: number): number {
-  if (!isZero(m.long)) { b[p++] = 8; p = int64.write(m.long, b, p); }
+  if (m.long) { b[p++] = 8; p = int64.write(m.long, b, p); }
   if (m.enum !== 0) { b[p++] = 16; p = int32.write(m.enum, b, p); }
   if (m.sint32 !== 0) { b[p++] = 24; p = sint32.write(m.sint32, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);

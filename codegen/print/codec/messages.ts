@@ -8,6 +8,8 @@ import type { NameScope } from "../names.ts";
 /** The functions of one message. */
 export interface MessageFunctions {
   readonly create: string;
+  /** Not a function, but what holds the defaults of fields that are unset. */
+  readonly prototype: string;
   readonly size: string;
   readonly write: string;
   readonly read: string;
@@ -35,6 +37,7 @@ export function codecPrint(
     const prefix = uniquePrefix(f.importShape(message).name, scope);
     functions.set(message, {
       create: `${prefix}$new`,
+      prototype: `${prefix}$prototype`,
       size: `${prefix}$size`,
       write: `${prefix}$write`,
       read: `${prefix}$read`,
@@ -45,11 +48,11 @@ export function codecPrint(
   return { f, runtime, functions, groups: new Set(groups) };
 }
 
-// Two messages of one name come from two files. The four names go together.
+// Two messages of one name come from two files. The names of one message go together.
 function uniquePrefix(name: string, scope: NameScope): string {
   const size = scope.take(`${name}$size`);
   const prefix = name + "$".repeat(size.length - `${name}$size`.length);
-  for (const suffix of ["new", "write", "read"]) scope.take(`${prefix}$${suffix}`);
+  for (const suffix of ["new", "prototype", "write", "read"]) scope.take(`${prefix}$${suffix}`);
   return prefix;
 }
 

@@ -24,16 +24,27 @@ import {
 export function printNew(print: CodecPrint, message: DescMessage): void {
   const { f } = print;
   const Shape = f.importShape(message);
+  const { create } = print.functions.get(message)!;
+  const initial = message.members.flatMap((member) => {
+    const value = initialOf(print, member);
+    return value === undefined ? [] : [{ name: member.localName, value }];
+  });
+  const typeName = JSON.stringify(message.typeName);
   f.print();
-  f.print("function ", print.functions.get(message)!.create, "(): ", Shape, " {");
   if (hasPrototype(message)) {
-    f.print("  return ", f.runtime.create, "(", f.importSchema(message), ");");
+    const { prototype } = print.functions.get(message)!;
+    const withDefaults = f.import("withDefaults", print.runtime);
+    const prototypeOf = f.import("prototypeOf", print.runtime);
+    f.print("let ", prototype, ": object | undefined;");
+    f.print();
+    f.print("function ", create, "(): ", Shape, " {");
+    f.print("  const m = ", withDefaults, "<", Shape, ">(", prototype, " ??= ", prototypeOf, "(", f.importSchema(message), "), ", typeName, ");");
+    for (const { name, value } of initial) f.print("  ", propertyOf("m", name), " = ", value, ";");
+    f.print("  return m;");
   } else {
-    const members = message.members.flatMap((member) => {
-      const initial = initialOf(print, member);
-      return initial === undefined ? [] : [[", ", propertyName(member.localName), ": ", initial]];
-    });
-    f.print("  return { $typeName: ", JSON.stringify(message.typeName), members, " };");
+    const members = initial.map(({ name, value }) => [", ", propertyName(name), ": ", value]);
+    f.print("function ", create, "(): ", Shape, " {");
+    f.print("  return { $typeName: ", typeName, members, " };");
   }
   f.print("}");
 }

@@ -131,6 +131,8 @@ export function isSet(print: CodecPrint, field: DescField): Printable {
     return [print.f.import("has", print.runtime), "(m, ", JSON.stringify(field.localName), ")"];
   }
   const type = scalarOf(field);
+  // 0n is false; digits have to be looked at.
+  if (is64(type) && !isLongAsString(field)) return value;
   if (is64(type)) return ["!", print.f.import("isZero", print.runtime), "(", value, ")"];
   switch (type) {
     case ScalarType.STRING:

@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { bytes, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Blob, CountElement, CountRequest, Event, Number, Text } from "./behaviour_pb.ts";
 import { BlobSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -656,13 +656,13 @@ function Number$new(): Number {
 
 function Number$size(m: Number): number {
   let n = 0;
-  if (!isZero(m.number)) n += 1 + int64.size(m.number);
+  if (m.number) n += 1 + int64.size(m.number);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Number$write(m: Number, b: Uint8Array, p: number): number {
-  if (!isZero(m.number)) { b[p++] = 8; p = int64.write(m.number, b, p); }
+  if (m.number) { b[p++] = 8; p = int64.write(m.number, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }

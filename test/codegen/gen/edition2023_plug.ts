@@ -9,7 +9,7 @@ import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -203,8 +203,15 @@ export function testEdition2023(handler: Edition2023Handler, options?: TestOptio
   return testService(Edition2023, handler, options);
 }
 
+let Everything$prototype: object | undefined;
+
 function Everything$new(): Everything {
-  return create(EverythingSchema);
+  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  m.implicit = "";
+  m.delimitedList = [];
+  m.expanded = [];
+  m.choice = { case: undefined };
+  return m;
 }
 
 function Everything$size(m: Everything): number {
@@ -306,8 +313,11 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
   return r.leave(m);
 }
 
+let One$prototype: object | undefined;
+
 function One$new(): One {
-  return create(OneSchema);
+  const m = withDefaults<One>(One$prototype ??= prototypeOf(OneSchema), "golden.edition2023.One");
+  return m;
 }
 
 function One$size(m: One): number {

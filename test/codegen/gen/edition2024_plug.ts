@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Answer, Hidden, Question } from "./edition2024_pb.ts";
 import { AnswerSchema, HiddenSchema, QuestionSchema } from "./edition2024_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, loadService, notEncodable, prototypeOf, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -168,8 +168,11 @@ function Question$read(r: Reader, end: number, m: Question = Question$new()): Qu
   return r.leave(m);
 }
 
+let Answer$prototype: object | undefined;
+
 function Answer$new(): Answer {
-  return create(AnswerSchema);
+  const m = withDefaults<Answer>(Answer$prototype ??= prototypeOf(AnswerSchema), "golden.edition2024.Answer");
+  return m;
 }
 
 function Answer$size(m: Answer): number {
@@ -199,8 +202,11 @@ function Answer$read(r: Reader, end: number, m: Answer = Answer$new()): Answer {
   return r.leave(m);
 }
 
+let Hidden$prototype: object | undefined;
+
 function Hidden$new(): Hidden {
-  return create(HiddenSchema);
+  const m = withDefaults<Hidden>(Hidden$prototype ??= prototypeOf(HiddenSchema), "golden.edition2024.Hidden");
+  return m;
 }
 
 function Hidden$size(m: Hidden): number {

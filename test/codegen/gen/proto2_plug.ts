@@ -9,7 +9,7 @@ import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema,
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -261,8 +261,16 @@ export function testProto2(handler: Proto2Handler, options?: TestOptions): Promi
   return testService(Proto2, handler, options);
 }
 
+let Everything$prototype: object | undefined;
+
 function Everything$new(): Everything {
-  return create(EverythingSchema);
+  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.proto2.Everything");
+  m.packed = [];
+  m.unpacked = [];
+  m.many = [];
+  m.choice = { case: undefined };
+  m.subs = {};
+  return m;
 }
 
 function Everything$size(m: Everything): number {
@@ -410,8 +418,11 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
   return r.leave(m);
 }
 
+let Page$prototype: object | undefined;
+
 function Page$new(): Page {
-  return create(PageSchema);
+  const m = withDefaults<Page>(Page$prototype ??= prototypeOf(PageSchema), "golden.proto2.Page");
+  return m;
 }
 
 function Page$size(m: Page): number {
@@ -441,8 +452,11 @@ function Page$read(r: Reader, end: number, m: Page = Page$new()): Page {
   return r.leave(m);
 }
 
+let Extensible$prototype: object | undefined;
+
 function Extensible$new(): Extensible {
-  return create(ExtensibleSchema);
+  const m = withDefaults<Extensible>(Extensible$prototype ??= prototypeOf(ExtensibleSchema), "golden.proto2.Extensible");
+  return m;
 }
 
 function Extensible$size(m: Extensible): number {
@@ -472,8 +486,11 @@ function Extensible$read(r: Reader, end: number, m: Extensible = Extensible$new(
   return r.leave(m);
 }
 
+let Sub$prototype: object | undefined;
+
 function Sub$new(): Sub {
-  return create(SubSchema);
+  const m = withDefaults<Sub>(Sub$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  return m;
 }
 
 function Sub$size(m: Sub): number {
@@ -503,8 +520,11 @@ function Sub$read(r: Reader, end: number, m: Sub = Sub$new()): Sub {
   return r.leave(m);
 }
 
+let Everything_Single$prototype: object | undefined;
+
 function Everything_Single$new(): Everything_Single {
-  return create(Everything_SingleSchema);
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  return m;
 }
 
 function Everything_Single$size(m: Everything_Single): number {
@@ -535,8 +555,11 @@ function Everything_Single$read(r: Reader, end: number, m: Everything_Single = E
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let Everything_Many$prototype: object | undefined;
+
 function Everything_Many$new(): Everything_Many {
-  return create(Everything_ManySchema);
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  return m;
 }
 
 function Everything_Many$size(m: Everything_Many): number {
@@ -567,8 +590,11 @@ function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Every
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let Everything_Chosen_Group$prototype: object | undefined;
+
 function Everything_Chosen_Group$new(): Everything_Chosen_Group {
-  return create(Everything_Chosen_GroupSchema);
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  return m;
 }
 
 function Everything_Chosen_Group$size(m: Everything_Chosen_Group): number {

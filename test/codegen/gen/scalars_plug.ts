@@ -734,21 +734,21 @@ function Singular$size(m: Singular): number {
   if (!Object.is(m.aDouble, 0)) n += 1 + double.size(m.aDouble);
   if (!Object.is(m.aFloat, 0)) n += 1 + float.size(m.aFloat);
   if (m.anInt32 !== 0) n += 1 + int32.size(m.anInt32);
-  if (!isZero(m.anInt64)) n += 1 + int64.size(m.anInt64);
+  if (m.anInt64) n += 1 + int64.size(m.anInt64);
   if (m.aUint32 !== 0) n += 1 + uint32.size(m.aUint32);
-  if (!isZero(m.aUint64)) n += 1 + uint64.size(m.aUint64);
+  if (m.aUint64) n += 1 + uint64.size(m.aUint64);
   if (m.aSint32 !== 0) n += 1 + sint32.size(m.aSint32);
-  if (!isZero(m.aSint64)) n += 1 + sint64.size(m.aSint64);
+  if (m.aSint64) n += 1 + sint64.size(m.aSint64);
   if (m.aFixed32 !== 0) n += 1 + fixed32.size(m.aFixed32);
-  if (!isZero(m.aFixed64)) n += 1 + fixed64.size(m.aFixed64);
+  if (m.aFixed64) n += 1 + fixed64.size(m.aFixed64);
   if (m.aSfixed32 !== 0) n += 1 + sfixed32.size(m.aSfixed32);
-  if (!isZero(m.aSfixed64)) n += 1 + sfixed64.size(m.aSfixed64);
+  if (m.aSfixed64) n += 1 + sfixed64.size(m.aSfixed64);
   if (m.aBool) n += 2;
   if (m.aString !== "") n += 1 + string.size(m.aString);
   if (m.someBytes.length !== 0) n += 1 + bytes.size(m.someBytes);
   if (m.aColour !== 0) n += 2 + int32.size(m.aColour);
   if (!isZero(m.aJsString)) n += 2 + int64.size(m.aJsString);
-  if (!isZero(m.aJsNumber)) n += 2 + int64.size(m.aJsNumber);
+  if (m.aJsNumber) n += 2 + int64.size(m.aJsNumber);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
@@ -757,21 +757,21 @@ function Singular$write(m: Singular, b: Uint8Array, p: number): number {
   if (!Object.is(m.aDouble, 0)) { b[p++] = 9; p = double.write(m.aDouble, b, p); }
   if (!Object.is(m.aFloat, 0)) { b[p++] = 21; p = float.write(m.aFloat, b, p); }
   if (m.anInt32 !== 0) { b[p++] = 24; p = int32.write(m.anInt32, b, p); }
-  if (!isZero(m.anInt64)) { b[p++] = 32; p = int64.write(m.anInt64, b, p); }
+  if (m.anInt64) { b[p++] = 32; p = int64.write(m.anInt64, b, p); }
   if (m.aUint32 !== 0) { b[p++] = 40; p = uint32.write(m.aUint32, b, p); }
-  if (!isZero(m.aUint64)) { b[p++] = 48; p = uint64.write(m.aUint64, b, p); }
+  if (m.aUint64) { b[p++] = 48; p = uint64.write(m.aUint64, b, p); }
   if (m.aSint32 !== 0) { b[p++] = 56; p = sint32.write(m.aSint32, b, p); }
-  if (!isZero(m.aSint64)) { b[p++] = 64; p = sint64.write(m.aSint64, b, p); }
+  if (m.aSint64) { b[p++] = 64; p = sint64.write(m.aSint64, b, p); }
   if (m.aFixed32 !== 0) { b[p++] = 77; p = fixed32.write(m.aFixed32, b, p); }
-  if (!isZero(m.aFixed64)) { b[p++] = 81; p = fixed64.write(m.aFixed64, b, p); }
+  if (m.aFixed64) { b[p++] = 81; p = fixed64.write(m.aFixed64, b, p); }
   if (m.aSfixed32 !== 0) { b[p++] = 93; p = sfixed32.write(m.aSfixed32, b, p); }
-  if (!isZero(m.aSfixed64)) { b[p++] = 97; p = sfixed64.write(m.aSfixed64, b, p); }
+  if (m.aSfixed64) { b[p++] = 97; p = sfixed64.write(m.aSfixed64, b, p); }
   if (m.aBool) { b[p++] = 104; p = bool.write(m.aBool, b, p); }
   if (m.aString !== "") { b[p++] = 114; p = string.write(m.aString, b, p); }
   if (m.someBytes.length !== 0) { b[p++] = 122; p = bytes.write(m.someBytes, b, p); }
   if (m.aColour !== 0) { b[p++] = 128; b[p++] = 1; p = int32.write(m.aColour, b, p); }
   if (!isZero(m.aJsString)) { b[p++] = 136; b[p++] = 1; p = int64.write(m.aJsString, b, p); }
-  if (!isZero(m.aJsNumber)) { b[p++] = 144; b[p++] = 1; p = int64.write(m.aJsNumber, b, p); }
+  if (m.aJsNumber) { b[p++] = 144; b[p++] = 1; p = int64.write(m.aJsNumber, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }

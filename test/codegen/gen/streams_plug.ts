@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AsyncIterable as AsyncIterable$1, BidiStreamingMethod as BidiStreamingMethod$1, MessageSource as MessageSource$1, Number, Range, Total, messages } from "./streams_pb.ts";
 import { AsyncIterableSchema, BidiStreamingMethodSchema, MessageSourceSchema, NumberSchema, RangeSchema, TotalSchema, messagesSchema } from "./streams_pb.ts";
 import type { Empty, StringValue } from "@bufbuild/protobuf/wkt";
@@ -1069,14 +1069,14 @@ function Total$new(): Total {
 
 function Total$size(m: Total): number {
   let n = 0;
-  if (!isZero(m.sum)) n += 1 + int64.size(m.sum);
+  if (m.sum) n += 1 + int64.size(m.sum);
   if (m.count !== 0) n += 1 + int32.size(m.count);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Total$write(m: Total, b: Uint8Array, p: number): number {
-  if (!isZero(m.sum)) { b[p++] = 8; p = int64.write(m.sum, b, p); }
+  if (m.sum) { b[p++] = 8; p = int64.write(m.sum, b, p); }
   if (m.count !== 0) { b[p++] = 16; p = int32.write(m.count, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;

@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Request, Response } from "./styles_pb.ts";
 import { RequestSchema, ResponseSchema } from "./styles_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { int32, int64, isZero, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
@@ -587,14 +587,14 @@ function Timestamp$new(): Timestamp {
 
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;

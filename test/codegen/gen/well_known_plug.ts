@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Any, BoolValue, BytesValue, DoubleValue, Duration, Empty, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 import { AnySchema, BoolValueSchema, BytesValueSchema, DoubleValueSchema, DurationSchema, EmptySchema, FieldMaskSchema, FloatValueSchema, Int32ValueSchema, Int64ValueSchema, ListValueSchema, StringValueSchema, StructSchema, TimestampSchema, UInt32ValueSchema, UInt64ValueSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Fields, OnlyStruct, OnlyWrapper } from "./well_known_pb.ts";
 import { FieldsSchema, OnlyStructSchema, OnlyWrapperSchema } from "./well_known_pb.ts";
 import type { Api, Method, Mixin } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
@@ -1317,14 +1317,14 @@ function Timestamp$new(): Timestamp {
 
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -1353,14 +1353,14 @@ function Duration$new(): Duration {
 
 function Duration$size(m: Duration): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Duration$write(m: Duration, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -1770,13 +1770,13 @@ function Int64Value$new(): Int64Value {
 
 function Int64Value$size(m: Int64Value): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + int64.size(m.value);
+  if (m.value) n += 1 + int64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Int64Value$write(m: Int64Value, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = int64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = int64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -1801,13 +1801,13 @@ function UInt64Value$new(): UInt64Value {
 
 function UInt64Value$size(m: UInt64Value): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + uint64.size(m.value);
+  if (m.value) n += 1 + uint64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function UInt64Value$write(m: UInt64Value, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }

@@ -13,7 +13,7 @@
 /* eslint-disable */
 
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AddInt32Request, AddInt32Response, AddInt64Request, AddInt64Response, AddUint32Request, AddUint32Response, AddUint64Request, AddUint64Response, CloseRequest, CloseResponse, ConcatRequest, ConcatResponse, ConstructorRequest, ConstructorResponse, CountRunesRequest, CountRunesResponse, DescribeRequest, DescribeResponse, EchoItemRequest, EchoItemResponse, ElapsedRequest, ElapsedResponse, ExitRequest, FailRequest, FillRequest, FillResponse, IndexByNameRequest, IndexByNameResponse, IsItemRequest, IsItemResponse, Item, ItemSchema, JoinRequest, JoinResponse, ListSet, ListSetSchema, ListsRequest, ListsResponse, LogRequest, MakeItemRequest, MakeItemResponse, MakeItemsRequest, MakeItemsResponse, MapSet, MapSetSchema, MapsRequest, MapsResponse, Mood, NameRequest, NameResponse, NextRequest, NextResponse, NotRequest, NotResponse, PanicRequest, Point, PrintRequest, RangeRequest, RangeResponse, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsResponse, SleepRequest, SleepResponse, SnakeCaseRequest, SnakeCaseResponse, SumRequest, SumResponse, ThenRequest, ThenResponse, ToStringRequest, ToStringResponse, WordsRequest, WordsResponse } from "./interop_pb.ts";
 import { AddInt32RequestSchema, AddInt32ResponseSchema, AddInt64RequestSchema, AddInt64ResponseSchema, AddUint32RequestSchema, AddUint32ResponseSchema, AddUint64RequestSchema, AddUint64ResponseSchema, CloseRequestSchema, CloseResponseSchema, ConcatRequestSchema, ConcatResponseSchema, ConstructorRequestSchema, ConstructorResponseSchema, CountRunesRequestSchema, CountRunesResponseSchema, DescribeRequestSchema, DescribeResponseSchema, EchoItemRequestSchema, EchoItemResponseSchema, ElapsedRequestSchema, ElapsedResponseSchema, ExitRequestSchema, FailRequestSchema, FillRequestSchema, FillResponseSchema, IndexByNameRequestSchema, IndexByNameResponseSchema, IsItemRequestSchema, IsItemResponseSchema, JoinRequestSchema, JoinResponseSchema, ListsRequestSchema, ListsResponseSchema, LogRequestSchema, MakeItemRequestSchema, MakeItemResponseSchema, MakeItemsRequestSchema, MakeItemsResponseSchema, MapsRequestSchema, MapsResponseSchema, NameRequestSchema, NameResponseSchema, NextRequestSchema, NextResponseSchema, NotRequestSchema, NotResponseSchema, PanicRequestSchema, PrintRequestSchema, RangeRequestSchema, RangeResponseSchema, ScalarsRequestSchema, ScalarsResponseSchema, SleepRequestSchema, SleepResponseSchema, SnakeCaseRequestSchema, SnakeCaseResponseSchema, SumRequestSchema, SumResponseSchema, ThenRequestSchema, ThenResponseSchema, ToStringRequestSchema, ToStringResponseSchema, WordsRequestSchema, WordsResponseSchema } from "./interop_pb.ts";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
@@ -2771,15 +2771,15 @@ function AddInt64Request$new(): AddInt64Request {
 
 function AddInt64Request$size(m: AddInt64Request): number {
   let n = 0;
-  if (!isZero(m.a)) n += 1 + int64.size(m.a);
-  if (!isZero(m.b)) n += 1 + int64.size(m.b);
+  if (m.a) n += 1 + int64.size(m.a);
+  if (m.b) n += 1 + int64.size(m.b);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function AddInt64Request$write(m: AddInt64Request, b: Uint8Array, p: number): number {
-  if (!isZero(m.a)) { b[p++] = 8; p = int64.write(m.a, b, p); }
-  if (!isZero(m.b)) { b[p++] = 16; p = int64.write(m.b, b, p); }
+  if (m.a) { b[p++] = 8; p = int64.write(m.a, b, p); }
+  if (m.b) { b[p++] = 16; p = int64.write(m.b, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -2807,13 +2807,13 @@ function AddInt64Response$new(): AddInt64Response {
 
 function AddInt64Response$size(m: AddInt64Response): number {
   let n = 0;
-  if (!isZero(m.sum)) n += 1 + int64.size(m.sum);
+  if (m.sum) n += 1 + int64.size(m.sum);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function AddInt64Response$write(m: AddInt64Response, b: Uint8Array, p: number): number {
-  if (!isZero(m.sum)) { b[p++] = 8; p = int64.write(m.sum, b, p); }
+  if (m.sum) { b[p++] = 8; p = int64.write(m.sum, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -2905,15 +2905,15 @@ function AddUint64Request$new(): AddUint64Request {
 
 function AddUint64Request$size(m: AddUint64Request): number {
   let n = 0;
-  if (!isZero(m.a)) n += 1 + uint64.size(m.a);
-  if (!isZero(m.b)) n += 1 + uint64.size(m.b);
+  if (m.a) n += 1 + uint64.size(m.a);
+  if (m.b) n += 1 + uint64.size(m.b);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function AddUint64Request$write(m: AddUint64Request, b: Uint8Array, p: number): number {
-  if (!isZero(m.a)) { b[p++] = 8; p = uint64.write(m.a, b, p); }
-  if (!isZero(m.b)) { b[p++] = 16; p = uint64.write(m.b, b, p); }
+  if (m.a) { b[p++] = 8; p = uint64.write(m.a, b, p); }
+  if (m.b) { b[p++] = 16; p = uint64.write(m.b, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -2941,13 +2941,13 @@ function AddUint64Response$new(): AddUint64Response {
 
 function AddUint64Response$size(m: AddUint64Response): number {
   let n = 0;
-  if (!isZero(m.sum)) n += 1 + uint64.size(m.sum);
+  if (m.sum) n += 1 + uint64.size(m.sum);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function AddUint64Response$write(m: AddUint64Response, b: Uint8Array, p: number): number {
-  if (!isZero(m.sum)) { b[p++] = 8; p = uint64.write(m.sum, b, p); }
+  if (m.sum) { b[p++] = 8; p = uint64.write(m.sum, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -3103,9 +3103,9 @@ function ScalarsRequest$size(m: ScalarsRequest): number {
   let n = 0;
   if (m.boolValue) n += 2;
   if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
-  if (!isZero(m.int64Value)) n += 1 + int64.size(m.int64Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
   if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
-  if (!isZero(m.uint64Value)) n += 1 + uint64.size(m.uint64Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
   if (m.stringValue !== "") n += 1 + string.size(m.stringValue);
   if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3115,9 +3115,9 @@ function ScalarsRequest$size(m: ScalarsRequest): number {
 function ScalarsRequest$write(m: ScalarsRequest, b: Uint8Array, p: number): number {
   if (m.boolValue) { b[p++] = 8; p = bool.write(m.boolValue, b, p); }
   if (m.int32Value !== 0) { b[p++] = 16; p = int32.write(m.int32Value, b, p); }
-  if (!isZero(m.int64Value)) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
+  if (m.int64Value) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
   if (m.uint32Value !== 0) { b[p++] = 32; p = uint32.write(m.uint32Value, b, p); }
-  if (!isZero(m.uint64Value)) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
+  if (m.uint64Value) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
   if (m.stringValue !== "") { b[p++] = 50; p = string.write(m.stringValue, b, p); }
   if (m.bytesValue.length !== 0) { b[p++] = 58; p = bytes.write(m.bytesValue, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
@@ -4176,13 +4176,13 @@ function UInt64Value$new(): UInt64Value {
 
 function UInt64Value$size(m: UInt64Value): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + uint64.size(m.value);
+  if (m.value) n += 1 + uint64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function UInt64Value$write(m: UInt64Value, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -4261,13 +4261,13 @@ function NextRequest$new(): NextRequest {
 
 function NextRequest$size(m: NextRequest): number {
   let n = 0;
-  if (!isZero(m.step)) n += 1 + uint64.size(m.step);
+  if (m.step) n += 1 + uint64.size(m.step);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function NextRequest$write(m: NextRequest, b: Uint8Array, p: number): number {
-  if (!isZero(m.step)) { b[p++] = 8; p = uint64.write(m.step, b, p); }
+  if (m.step) { b[p++] = 8; p = uint64.write(m.step, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -4292,13 +4292,13 @@ function NextResponse$new(): NextResponse {
 
 function NextResponse$size(m: NextResponse): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + uint64.size(m.value);
+  if (m.value) n += 1 + uint64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function NextResponse$write(m: NextResponse, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -5108,9 +5108,9 @@ function ScalarSet$size(m: ScalarSet): number {
   let n = 0;
   if (m.boolValue) n += 2;
   if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
-  if (!isZero(m.int64Value)) n += 1 + int64.size(m.int64Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
   if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
-  if (!isZero(m.uint64Value)) n += 1 + uint64.size(m.uint64Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
   if (m.stringValue !== "") n += 1 + string.size(m.stringValue);
   if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -5120,9 +5120,9 @@ function ScalarSet$size(m: ScalarSet): number {
 function ScalarSet$write(m: ScalarSet, b: Uint8Array, p: number): number {
   if (m.boolValue) { b[p++] = 8; p = bool.write(m.boolValue, b, p); }
   if (m.int32Value !== 0) { b[p++] = 16; p = int32.write(m.int32Value, b, p); }
-  if (!isZero(m.int64Value)) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
+  if (m.int64Value) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
   if (m.uint32Value !== 0) { b[p++] = 32; p = uint32.write(m.uint32Value, b, p); }
-  if (!isZero(m.uint64Value)) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
+  if (m.uint64Value) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
   if (m.stringValue !== "") { b[p++] = 50; p = string.write(m.stringValue, b, p); }
   if (m.bytesValue.length !== 0) { b[p++] = 58; p = bytes.write(m.bytesValue, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
@@ -5171,15 +5171,15 @@ function Item$size(m: Item): number {
   if (!Object.is(m.doubleValue, 0)) n += 1 + double.size(m.doubleValue);
   if (!Object.is(m.floatValue, 0)) n += 1 + float.size(m.floatValue);
   if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
-  if (!isZero(m.int64Value)) n += 1 + int64.size(m.int64Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
   if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
-  if (!isZero(m.uint64Value)) n += 1 + uint64.size(m.uint64Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
   if (m.sint32Value !== 0) n += 1 + sint32.size(m.sint32Value);
-  if (!isZero(m.sint64Value)) n += 1 + sint64.size(m.sint64Value);
+  if (m.sint64Value) n += 1 + sint64.size(m.sint64Value);
   if (m.fixed32Value !== 0) n += 1 + fixed32.size(m.fixed32Value);
-  if (!isZero(m.fixed64Value)) n += 1 + fixed64.size(m.fixed64Value);
+  if (m.fixed64Value) n += 1 + fixed64.size(m.fixed64Value);
   if (m.sfixed32Value !== 0) n += 1 + sfixed32.size(m.sfixed32Value);
-  if (!isZero(m.sfixed64Value)) n += 1 + sfixed64.size(m.sfixed64Value);
+  if (m.sfixed64Value) n += 1 + sfixed64.size(m.sfixed64Value);
   if (m.boolValue) n += 2;
   if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
   if (m.mood !== 0) n += 2 + int32.size(m.mood);
@@ -5217,15 +5217,15 @@ function Item$write(m: Item, b: Uint8Array, p: number): number {
   if (!Object.is(m.doubleValue, 0)) { b[p++] = 17; p = double.write(m.doubleValue, b, p); }
   if (!Object.is(m.floatValue, 0)) { b[p++] = 29; p = float.write(m.floatValue, b, p); }
   if (m.int32Value !== 0) { b[p++] = 32; p = int32.write(m.int32Value, b, p); }
-  if (!isZero(m.int64Value)) { b[p++] = 40; p = int64.write(m.int64Value, b, p); }
+  if (m.int64Value) { b[p++] = 40; p = int64.write(m.int64Value, b, p); }
   if (m.uint32Value !== 0) { b[p++] = 48; p = uint32.write(m.uint32Value, b, p); }
-  if (!isZero(m.uint64Value)) { b[p++] = 56; p = uint64.write(m.uint64Value, b, p); }
+  if (m.uint64Value) { b[p++] = 56; p = uint64.write(m.uint64Value, b, p); }
   if (m.sint32Value !== 0) { b[p++] = 64; p = sint32.write(m.sint32Value, b, p); }
-  if (!isZero(m.sint64Value)) { b[p++] = 72; p = sint64.write(m.sint64Value, b, p); }
+  if (m.sint64Value) { b[p++] = 72; p = sint64.write(m.sint64Value, b, p); }
   if (m.fixed32Value !== 0) { b[p++] = 85; p = fixed32.write(m.fixed32Value, b, p); }
-  if (!isZero(m.fixed64Value)) { b[p++] = 89; p = fixed64.write(m.fixed64Value, b, p); }
+  if (m.fixed64Value) { b[p++] = 89; p = fixed64.write(m.fixed64Value, b, p); }
   if (m.sfixed32Value !== 0) { b[p++] = 101; p = sfixed32.write(m.sfixed32Value, b, p); }
-  if (!isZero(m.sfixed64Value)) { b[p++] = 105; p = sfixed64.write(m.sfixed64Value, b, p); }
+  if (m.sfixed64Value) { b[p++] = 105; p = sfixed64.write(m.sfixed64Value, b, p); }
   if (m.boolValue) { b[p++] = 112; p = bool.write(m.boolValue, b, p); }
   if (m.bytesValue.length !== 0) { b[p++] = 122; p = bytes.write(m.bytesValue, b, p); }
   if (m.mood !== 0) { b[p++] = 128; b[p++] = 1; p = int32.write(m.mood, b, p); }
@@ -5646,14 +5646,14 @@ function Timestamp$new(): Timestamp {
 
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -5682,14 +5682,14 @@ function Duration$new(): Duration {
 
 function Duration$size(m: Duration): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Duration$write(m: Duration, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;

@@ -11,7 +11,7 @@ import { OneSchema } from "../scalars_pb.ts";
 import type { Closed, Everything, One as One$1, Open, Sub as Sub$2 } from "../edition2023_pb.ts";
 import { EverythingSchema, OneSchema as OneSchema$1, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
 import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
 import type { One as One$2, Sub as Sub$1 } from "./names_pb.ts";
@@ -567,8 +567,11 @@ function Sub$read(r: Reader, end: number, m: Sub$1 = Sub$new()): Sub$1 {
   return r.leave(m);
 }
 
+let Sub$$prototype: object | undefined;
+
 function Sub$$new(): Sub {
-  return create(SubSchema);
+  const m = withDefaults<Sub>(Sub$$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  return m;
 }
 
 function Sub$$size(m: Sub): number {
@@ -661,8 +664,11 @@ function One$$read(r: Reader, end: number, m: One = One$$new()): One {
   return r.leave(m);
 }
 
+let One$$$prototype: object | undefined;
+
 function One$$$new(): One$1 {
-  return create(OneSchema$1);
+  const m = withDefaults<One$1>(One$$$prototype ??= prototypeOf(OneSchema$1), "golden.edition2023.One");
+  return m;
 }
 
 function One$$$size(m: One$1): number {
@@ -692,8 +698,16 @@ function One$$$read(r: Reader, end: number, m: One$1 = One$$$new()): One$1 {
   return r.leave(m);
 }
 
+let Everything$prototype: object | undefined;
+
 function Everything$new(): Everything$1 {
-  return create(EverythingSchema$1);
+  const m = withDefaults<Everything$1>(Everything$prototype ??= prototypeOf(EverythingSchema$1), "golden.proto2.Everything");
+  m.packed = [];
+  m.unpacked = [];
+  m.many = [];
+  m.choice = { case: undefined };
+  m.subs = {};
+  return m;
 }
 
 function Everything$size(m: Everything$1): number {
@@ -841,8 +855,15 @@ function Everything$read(r: Reader, end: number, m: Everything$1 = Everything$ne
   return r.leave(m);
 }
 
+let Everything$$prototype: object | undefined;
+
 function Everything$$new(): Everything {
-  return create(EverythingSchema);
+  const m = withDefaults<Everything>(Everything$$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  m.implicit = "";
+  m.delimitedList = [];
+  m.expanded = [];
+  m.choice = { case: undefined };
+  return m;
 }
 
 function Everything$$size(m: Everything): number {
@@ -1006,8 +1027,11 @@ function Promise$read(r: Reader, end: number, m: Promise$1 = Promise$new()): Pro
   return r.leave(m);
 }
 
+let Everything_Single$prototype: object | undefined;
+
 function Everything_Single$new(): Everything_Single {
-  return create(Everything_SingleSchema);
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  return m;
 }
 
 function Everything_Single$size(m: Everything_Single): number {
@@ -1038,8 +1062,11 @@ function Everything_Single$read(r: Reader, end: number, m: Everything_Single = E
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let Everything_Many$prototype: object | undefined;
+
 function Everything_Many$new(): Everything_Many {
-  return create(Everything_ManySchema);
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  return m;
 }
 
 function Everything_Many$size(m: Everything_Many): number {
@@ -1070,8 +1097,11 @@ function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Every
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let Everything_Chosen_Group$prototype: object | undefined;
+
 function Everything_Chosen_Group$new(): Everything_Chosen_Group {
-  return create(Everything_Chosen_GroupSchema);
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  return m;
 }
 
 function Everything_Chosen_Group$size(m: Everything_Chosen_Group): number {

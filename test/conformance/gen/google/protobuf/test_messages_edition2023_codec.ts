@@ -11,7 +11,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, prototypeOf, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { ComplexMessage, ForeignEnumEdition2023, ForeignMessageEdition2023, GroupLikeType, TestAllTypesEdition2023, TestAllTypesEdition2023_GroupLikeType, TestAllTypesEdition2023_NestedEnum, TestAllTypesEdition2023_NestedMessage } from "./test_messages_edition2023_pb.ts";
 import { ComplexMessageSchema, ForeignMessageEdition2023Schema, GroupLikeTypeSchema, TestAllTypesEdition2023Schema, TestAllTypesEdition2023_GroupLikeTypeSchema, TestAllTypesEdition2023_NestedMessageSchema } from "./test_messages_edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -193,8 +193,11 @@ export function decodeGroupLikeType(bytes: Uint8Array): GroupLikeType {
   return GroupLikeTypeCodec.read(bytes, 0, bytes.length, false);
 }
 
+let ComplexMessage$prototype: object | undefined;
+
 function ComplexMessage$new(): ComplexMessage {
-  return create(ComplexMessageSchema);
+  const m = withDefaults<ComplexMessage>(ComplexMessage$prototype ??= prototypeOf(ComplexMessageSchema), "protobuf_test_messages.editions.ComplexMessage");
+  return m;
 }
 
 function ComplexMessage$size(m: ComplexMessage): number {
@@ -224,8 +227,80 @@ function ComplexMessage$read(r: Reader, end: number, m: ComplexMessage = Complex
   return r.leave(m);
 }
 
+let TestAllTypesEdition2023$prototype: object | undefined;
+
 function TestAllTypesEdition2023$new(): TestAllTypesEdition2023 {
-  return create(TestAllTypesEdition2023Schema);
+  const m = withDefaults<TestAllTypesEdition2023>(TestAllTypesEdition2023$prototype ??= prototypeOf(TestAllTypesEdition2023Schema), "protobuf_test_messages.editions.TestAllTypesEdition2023");
+  m.repeatedInt32 = [];
+  m.repeatedInt64 = [];
+  m.repeatedUint32 = [];
+  m.repeatedUint64 = [];
+  m.repeatedSint32 = [];
+  m.repeatedSint64 = [];
+  m.repeatedFixed32 = [];
+  m.repeatedFixed64 = [];
+  m.repeatedSfixed32 = [];
+  m.repeatedSfixed64 = [];
+  m.repeatedFloat = [];
+  m.repeatedDouble = [];
+  m.repeatedBool = [];
+  m.repeatedString = [];
+  m.repeatedBytes = [];
+  m.repeatedNestedMessage = [];
+  m.repeatedForeignMessage = [];
+  m.repeatedNestedEnum = [];
+  m.repeatedForeignEnum = [];
+  m.repeatedStringPiece = [];
+  m.repeatedCord = [];
+  m.packedInt32 = [];
+  m.packedInt64 = [];
+  m.packedUint32 = [];
+  m.packedUint64 = [];
+  m.packedSint32 = [];
+  m.packedSint64 = [];
+  m.packedFixed32 = [];
+  m.packedFixed64 = [];
+  m.packedSfixed32 = [];
+  m.packedSfixed64 = [];
+  m.packedFloat = [];
+  m.packedDouble = [];
+  m.packedBool = [];
+  m.packedNestedEnum = [];
+  m.unpackedInt32 = [];
+  m.unpackedInt64 = [];
+  m.unpackedUint32 = [];
+  m.unpackedUint64 = [];
+  m.unpackedSint32 = [];
+  m.unpackedSint64 = [];
+  m.unpackedFixed32 = [];
+  m.unpackedFixed64 = [];
+  m.unpackedSfixed32 = [];
+  m.unpackedSfixed64 = [];
+  m.unpackedFloat = [];
+  m.unpackedDouble = [];
+  m.unpackedBool = [];
+  m.unpackedNestedEnum = [];
+  m.mapInt32Int32 = {};
+  m.mapInt64Int64 = {};
+  m.mapUint32Uint32 = {};
+  m.mapUint64Uint64 = {};
+  m.mapSint32Sint32 = {};
+  m.mapSint64Sint64 = {};
+  m.mapFixed32Fixed32 = {};
+  m.mapFixed64Fixed64 = {};
+  m.mapSfixed32Sfixed32 = {};
+  m.mapSfixed64Sfixed64 = {};
+  m.mapInt32Float = {};
+  m.mapInt32Double = {};
+  m.mapBoolBool = {};
+  m.mapStringString = {};
+  m.mapStringBytes = {};
+  m.mapStringNestedMessage = {};
+  m.mapStringForeignMessage = {};
+  m.mapStringNestedEnum = {};
+  m.mapStringForeignEnum = {};
+  m.oneofField = { case: undefined };
+  return m;
 }
 
 function TestAllTypesEdition2023$size(m: TestAllTypesEdition2023): number {
@@ -1118,8 +1193,11 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
   return r.leave(m);
 }
 
+let TestAllTypesEdition2023_NestedMessage$prototype: object | undefined;
+
 function TestAllTypesEdition2023_NestedMessage$new(): TestAllTypesEdition2023_NestedMessage {
-  return create(TestAllTypesEdition2023_NestedMessageSchema);
+  const m = withDefaults<TestAllTypesEdition2023_NestedMessage>(TestAllTypesEdition2023_NestedMessage$prototype ??= prototypeOf(TestAllTypesEdition2023_NestedMessageSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage");
+  return m;
 }
 
 function TestAllTypesEdition2023_NestedMessage$size(m: TestAllTypesEdition2023_NestedMessage): number {
@@ -1154,8 +1232,11 @@ function TestAllTypesEdition2023_NestedMessage$read(r: Reader, end: number, m: T
   return r.leave(m);
 }
 
+let TestAllTypesEdition2023_GroupLikeType$prototype: object | undefined;
+
 function TestAllTypesEdition2023_GroupLikeType$new(): TestAllTypesEdition2023_GroupLikeType {
-  return create(TestAllTypesEdition2023_GroupLikeTypeSchema);
+  const m = withDefaults<TestAllTypesEdition2023_GroupLikeType>(TestAllTypesEdition2023_GroupLikeType$prototype ??= prototypeOf(TestAllTypesEdition2023_GroupLikeTypeSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType");
+  return m;
 }
 
 function TestAllTypesEdition2023_GroupLikeType$size(m: TestAllTypesEdition2023_GroupLikeType): number {
@@ -1191,8 +1272,11 @@ function TestAllTypesEdition2023_GroupLikeType$read(r: Reader, end: number, m: T
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let ForeignMessageEdition2023$prototype: object | undefined;
+
 function ForeignMessageEdition2023$new(): ForeignMessageEdition2023 {
-  return create(ForeignMessageEdition2023Schema);
+  const m = withDefaults<ForeignMessageEdition2023>(ForeignMessageEdition2023$prototype ??= prototypeOf(ForeignMessageEdition2023Schema), "protobuf_test_messages.editions.ForeignMessageEdition2023");
+  return m;
 }
 
 function ForeignMessageEdition2023$size(m: ForeignMessageEdition2023): number {
@@ -1222,8 +1306,11 @@ function ForeignMessageEdition2023$read(r: Reader, end: number, m: ForeignMessag
   return r.leave(m);
 }
 
+let GroupLikeType$prototype: object | undefined;
+
 function GroupLikeType$new(): GroupLikeType {
-  return create(GroupLikeTypeSchema);
+  const m = withDefaults<GroupLikeType>(GroupLikeType$prototype ??= prototypeOf(GroupLikeTypeSchema), "protobuf_test_messages.editions.GroupLikeType");
+  return m;
 }
 
 function GroupLikeType$size(m: GroupLikeType): number {

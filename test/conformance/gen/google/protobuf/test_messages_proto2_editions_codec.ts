@@ -20,7 +20,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto2, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneof_A1, TestLargeOneof_A2, TestLargeOneof_A3, TestLargeOneof_A4, TestLargeOneof_A5, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_editions_pb.ts";
 import { EnumOnlyProto2Schema, ForeignMessageProto2Schema, GroupFieldSchema, NullHypothesisProto2Schema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, TestLargeOneofSchema, TestLargeOneof_A1Schema, TestLargeOneof_A2Schema, TestLargeOneof_A3Schema, TestLargeOneof_A4Schema, TestLargeOneof_A5Schema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -854,8 +854,82 @@ export function decodeTestLargeOneof_A5(bytes: Uint8Array): TestLargeOneof_A5 {
   return TestLargeOneof_A5Codec.read(bytes, 0, bytes.length, false);
 }
 
+let TestAllTypesProto2$prototype: object | undefined;
+
 function TestAllTypesProto2$new(): TestAllTypesProto2 {
-  return create(TestAllTypesProto2Schema);
+  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= prototypeOf(TestAllTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2");
+  m.repeatedInt32 = [];
+  m.repeatedInt64 = [];
+  m.repeatedUint32 = [];
+  m.repeatedUint64 = [];
+  m.repeatedSint32 = [];
+  m.repeatedSint64 = [];
+  m.repeatedFixed32 = [];
+  m.repeatedFixed64 = [];
+  m.repeatedSfixed32 = [];
+  m.repeatedSfixed64 = [];
+  m.repeatedFloat = [];
+  m.repeatedDouble = [];
+  m.repeatedBool = [];
+  m.repeatedString = [];
+  m.repeatedBytes = [];
+  m.repeatedNestedMessage = [];
+  m.repeatedForeignMessage = [];
+  m.repeatedNestedEnum = [];
+  m.repeatedForeignEnum = [];
+  m.repeatedStringPiece = [];
+  m.repeatedCord = [];
+  m.packedInt32 = [];
+  m.packedInt64 = [];
+  m.packedUint32 = [];
+  m.packedUint64 = [];
+  m.packedSint32 = [];
+  m.packedSint64 = [];
+  m.packedFixed32 = [];
+  m.packedFixed64 = [];
+  m.packedSfixed32 = [];
+  m.packedSfixed64 = [];
+  m.packedFloat = [];
+  m.packedDouble = [];
+  m.packedBool = [];
+  m.packedNestedEnum = [];
+  m.unpackedInt32 = [];
+  m.unpackedInt64 = [];
+  m.unpackedUint32 = [];
+  m.unpackedUint64 = [];
+  m.unpackedSint32 = [];
+  m.unpackedSint64 = [];
+  m.unpackedFixed32 = [];
+  m.unpackedFixed64 = [];
+  m.unpackedSfixed32 = [];
+  m.unpackedSfixed64 = [];
+  m.unpackedFloat = [];
+  m.unpackedDouble = [];
+  m.unpackedBool = [];
+  m.unpackedNestedEnum = [];
+  m.mapInt32Int32 = {};
+  m.mapInt64Int64 = {};
+  m.mapUint32Uint32 = {};
+  m.mapUint64Uint64 = {};
+  m.mapSint32Sint32 = {};
+  m.mapSint64Sint64 = {};
+  m.mapFixed32Fixed32 = {};
+  m.mapFixed64Fixed64 = {};
+  m.mapSfixed32Sfixed32 = {};
+  m.mapSfixed64Sfixed64 = {};
+  m.mapInt32Bool = {};
+  m.mapInt32Float = {};
+  m.mapInt32Double = {};
+  m.mapInt32NestedMessage = {};
+  m.mapBoolBool = {};
+  m.mapStringString = {};
+  m.mapStringBytes = {};
+  m.mapStringNestedMessage = {};
+  m.mapStringForeignMessage = {};
+  m.mapStringNestedEnum = {};
+  m.mapStringForeignEnum = {};
+  m.oneofField = { case: undefined };
+  return m;
 }
 
 function TestAllTypesProto2$size(m: TestAllTypesProto2): number {
@@ -1971,8 +2045,11 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
   return r.leave(m);
 }
 
+let TestAllTypesProto2_NestedMessage$prototype: object | undefined;
+
 function TestAllTypesProto2_NestedMessage$new(): TestAllTypesProto2_NestedMessage {
-  return create(TestAllTypesProto2_NestedMessageSchema);
+  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage");
+  return m;
 }
 
 function TestAllTypesProto2_NestedMessage$size(m: TestAllTypesProto2_NestedMessage): number {
@@ -2007,8 +2084,11 @@ function TestAllTypesProto2_NestedMessage$read(r: Reader, end: number, m: TestAl
   return r.leave(m);
 }
 
+let TestAllTypesProto2_Data$prototype: object | undefined;
+
 function TestAllTypesProto2_Data$new(): TestAllTypesProto2_Data {
-  return create(TestAllTypesProto2_DataSchema);
+  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= prototypeOf(TestAllTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data");
+  return m;
 }
 
 function TestAllTypesProto2_Data$size(m: TestAllTypesProto2_Data): number {
@@ -2044,8 +2124,11 @@ function TestAllTypesProto2_Data$read(r: Reader, end: number, m: TestAllTypesPro
   return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }
 
+let TestAllTypesProto2_MultiWordGroupField$prototype: object | undefined;
+
 function TestAllTypesProto2_MultiWordGroupField$new(): TestAllTypesProto2_MultiWordGroupField {
-  return create(TestAllTypesProto2_MultiWordGroupFieldSchema);
+  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= prototypeOf(TestAllTypesProto2_MultiWordGroupFieldSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField");
+  return m;
 }
 
 function TestAllTypesProto2_MultiWordGroupField$size(m: TestAllTypesProto2_MultiWordGroupField): number {
@@ -2104,8 +2187,11 @@ function TestAllTypesProto2_MessageSetCorrect$read(r: Reader, end: number, m: Te
   return r.leave(m);
 }
 
+let TestAllTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
+
 function TestAllTypesProto2_MessageSetCorrectExtension1$new(): TestAllTypesProto2_MessageSetCorrectExtension1 {
-  return create(TestAllTypesProto2_MessageSetCorrectExtension1Schema);
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
+  return m;
 }
 
 function TestAllTypesProto2_MessageSetCorrectExtension1$size(m: TestAllTypesProto2_MessageSetCorrectExtension1): number {
@@ -2135,8 +2221,11 @@ function TestAllTypesProto2_MessageSetCorrectExtension1$read(r: Reader, end: num
   return r.leave(m);
 }
 
+let TestAllTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
+
 function TestAllTypesProto2_MessageSetCorrectExtension2$new(): TestAllTypesProto2_MessageSetCorrectExtension2 {
-  return create(TestAllTypesProto2_MessageSetCorrectExtension2Schema);
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
+  return m;
 }
 
 function TestAllTypesProto2_MessageSetCorrectExtension2$size(m: TestAllTypesProto2_MessageSetCorrectExtension2): number {
@@ -2214,8 +2303,11 @@ function TestAllTypesProto2_ExtensionWithOneof$read(r: Reader, end: number, m: T
   return r.leave(m);
 }
 
+let ForeignMessageProto2$prototype: object | undefined;
+
 function ForeignMessageProto2$new(): ForeignMessageProto2 {
-  return create(ForeignMessageProto2Schema);
+  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= prototypeOf(ForeignMessageProto2Schema), "protobuf_test_messages.editions.proto2.ForeignMessageProto2");
+  return m;
 }
 
 function ForeignMessageProto2$size(m: ForeignMessageProto2): number {
@@ -2245,8 +2337,11 @@ function ForeignMessageProto2$read(r: Reader, end: number, m: ForeignMessageProt
   return r.leave(m);
 }
 
+let GroupField$prototype: object | undefined;
+
 function GroupField$new(): GroupField {
-  return create(GroupFieldSchema);
+  const m = withDefaults<GroupField>(GroupField$prototype ??= prototypeOf(GroupFieldSchema), "protobuf_test_messages.editions.proto2.GroupField");
+  return m;
 }
 
 function GroupField$size(m: GroupField): number {
@@ -2281,8 +2376,12 @@ function GroupField$read(r: Reader, end: number, m: GroupField = GroupField$new(
   return r.leave(m);
 }
 
+let UnknownToTestAllTypes$prototype: object | undefined;
+
 function UnknownToTestAllTypes$new(): UnknownToTestAllTypes {
-  return create(UnknownToTestAllTypesSchema);
+  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= prototypeOf(UnknownToTestAllTypesSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes");
+  m.repeatedInt32 = [];
+  return m;
 }
 
 function UnknownToTestAllTypes$size(m: UnknownToTestAllTypes): number {
@@ -2337,8 +2436,11 @@ function UnknownToTestAllTypes$read(r: Reader, end: number, m: UnknownToTestAllT
   return r.leave(m);
 }
 
+let UnknownToTestAllTypes_OptionalGroup$prototype: object | undefined;
+
 function UnknownToTestAllTypes_OptionalGroup$new(): UnknownToTestAllTypes_OptionalGroup {
-  return create(UnknownToTestAllTypes_OptionalGroupSchema);
+  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= prototypeOf(UnknownToTestAllTypes_OptionalGroupSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup");
+  return m;
 }
 
 function UnknownToTestAllTypes_OptionalGroup$size(m: UnknownToTestAllTypes_OptionalGroup): number {
@@ -2415,8 +2517,11 @@ function EnumOnlyProto2$read(r: Reader, end: number, m: EnumOnlyProto2 = EnumOnl
   return r.leave(m);
 }
 
+let OneStringProto2$prototype: object | undefined;
+
 function OneStringProto2$new(): OneStringProto2 {
-  return create(OneStringProto2Schema);
+  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= prototypeOf(OneStringProto2Schema), "protobuf_test_messages.editions.proto2.OneStringProto2");
+  return m;
 }
 
 function OneStringProto2$size(m: OneStringProto2): number {
@@ -2446,8 +2551,12 @@ function OneStringProto2$read(r: Reader, end: number, m: OneStringProto2 = OneSt
   return r.leave(m);
 }
 
+let ProtoWithKeywords$prototype: object | undefined;
+
 function ProtoWithKeywords$new(): ProtoWithKeywords {
-  return create(ProtoWithKeywordsSchema);
+  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= prototypeOf(ProtoWithKeywordsSchema), "protobuf_test_messages.editions.proto2.ProtoWithKeywords");
+  m.requires = [];
+  return m;
 }
 
 function ProtoWithKeywords$size(m: ProtoWithKeywords): number {
@@ -2487,8 +2596,11 @@ function ProtoWithKeywords$read(r: Reader, end: number, m: ProtoWithKeywords = P
   return r.leave(m);
 }
 
+let TestAllRequiredTypesProto2$prototype: object | undefined;
+
 function TestAllRequiredTypesProto2$new(): TestAllRequiredTypesProto2 {
-  return create(TestAllRequiredTypesProto2Schema);
+  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= prototypeOf(TestAllRequiredTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2");
+  return m;
 }
 
 function TestAllRequiredTypesProto2$size(m: TestAllRequiredTypesProto2): number {
@@ -2790,8 +2902,11 @@ function TestAllRequiredTypesProto2$read(r: Reader, end: number, m: TestAllRequi
   return r.leave(m);
 }
 
+let TestAllRequiredTypesProto2_NestedMessage$prototype: object | undefined;
+
 function TestAllRequiredTypesProto2_NestedMessage$new(): TestAllRequiredTypesProto2_NestedMessage {
-  return create(TestAllRequiredTypesProto2_NestedMessageSchema);
+  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllRequiredTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage");
+  return m;
 }
 
 function TestAllRequiredTypesProto2_NestedMessage$size(m: TestAllRequiredTypesProto2_NestedMessage): number {
@@ -2835,8 +2950,11 @@ function TestAllRequiredTypesProto2_NestedMessage$read(r: Reader, end: number, m
   return r.leave(m);
 }
 
+let TestAllRequiredTypesProto2_Data$prototype: object | undefined;
+
 function TestAllRequiredTypesProto2_Data$new(): TestAllRequiredTypesProto2_Data {
-  return create(TestAllRequiredTypesProto2_DataSchema);
+  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= prototypeOf(TestAllRequiredTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data");
+  return m;
 }
 
 function TestAllRequiredTypesProto2_Data$size(m: TestAllRequiredTypesProto2_Data): number {
@@ -2899,8 +3017,11 @@ function TestAllRequiredTypesProto2_MessageSetCorrect$read(r: Reader, end: numbe
   return r.leave(m);
 }
 
+let TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
+
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
-  return create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema);
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
+  return m;
 }
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size(m: TestAllRequiredTypesProto2_MessageSetCorrectExtension1): number {
@@ -2932,8 +3053,11 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read(r: Reader, 
   return r.leave(m);
 }
 
+let TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
+
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
-  return create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema);
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
+  return m;
 }
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size(m: TestAllRequiredTypesProto2_MessageSetCorrectExtension2): number {

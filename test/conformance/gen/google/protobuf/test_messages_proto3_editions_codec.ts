@@ -18,7 +18,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto3, ForeignEnum, ForeignMessage, NullHypothesisProto3, TestAllTypesProto3, TestAllTypesProto3_AliasedEnum, TestAllTypesProto3_NestedEnum, TestAllTypesProto3_NestedMessage } from "./test_messages_proto3_editions_pb.ts";
 import { EnumOnlyProto3Schema, ForeignMessageSchema, NullHypothesisProto3Schema, TestAllTypesProto3Schema, TestAllTypesProto3_NestedMessageSchema } from "./test_messages_proto3_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -185,15 +185,15 @@ function TestAllTypesProto3$new(): TestAllTypesProto3 {
 function TestAllTypesProto3$size(m: TestAllTypesProto3): number {
   let n = 0;
   if (m.optionalInt32 !== 0) n += 1 + int32.size(m.optionalInt32);
-  if (!isZero(m.optionalInt64)) n += 1 + int64.size(m.optionalInt64);
+  if (m.optionalInt64) n += 1 + int64.size(m.optionalInt64);
   if (m.optionalUint32 !== 0) n += 1 + uint32.size(m.optionalUint32);
-  if (!isZero(m.optionalUint64)) n += 1 + uint64.size(m.optionalUint64);
+  if (m.optionalUint64) n += 1 + uint64.size(m.optionalUint64);
   if (m.optionalSint32 !== 0) n += 1 + sint32.size(m.optionalSint32);
-  if (!isZero(m.optionalSint64)) n += 1 + sint64.size(m.optionalSint64);
+  if (m.optionalSint64) n += 1 + sint64.size(m.optionalSint64);
   if (m.optionalFixed32 !== 0) n += 1 + fixed32.size(m.optionalFixed32);
-  if (!isZero(m.optionalFixed64)) n += 1 + fixed64.size(m.optionalFixed64);
+  if (m.optionalFixed64) n += 1 + fixed64.size(m.optionalFixed64);
   if (m.optionalSfixed32 !== 0) n += 1 + sfixed32.size(m.optionalSfixed32);
-  if (!isZero(m.optionalSfixed64)) n += 1 + sfixed64.size(m.optionalSfixed64);
+  if (m.optionalSfixed64) n += 1 + sfixed64.size(m.optionalSfixed64);
   if (!Object.is(m.optionalFloat, 0)) n += 1 + float.size(m.optionalFloat);
   if (!Object.is(m.optionalDouble, 0)) n += 1 + double.size(m.optionalDouble);
   if (m.optionalBool) n += 2;
@@ -420,15 +420,15 @@ function TestAllTypesProto3$size(m: TestAllTypesProto3): number {
 
 function TestAllTypesProto3$write(m: TestAllTypesProto3, b: Uint8Array, p: number): number {
   if (m.optionalInt32 !== 0) { b[p++] = 8; p = int32.write(m.optionalInt32, b, p); }
-  if (!isZero(m.optionalInt64)) { b[p++] = 16; p = int64.write(m.optionalInt64, b, p); }
+  if (m.optionalInt64) { b[p++] = 16; p = int64.write(m.optionalInt64, b, p); }
   if (m.optionalUint32 !== 0) { b[p++] = 24; p = uint32.write(m.optionalUint32, b, p); }
-  if (!isZero(m.optionalUint64)) { b[p++] = 32; p = uint64.write(m.optionalUint64, b, p); }
+  if (m.optionalUint64) { b[p++] = 32; p = uint64.write(m.optionalUint64, b, p); }
   if (m.optionalSint32 !== 0) { b[p++] = 40; p = sint32.write(m.optionalSint32, b, p); }
-  if (!isZero(m.optionalSint64)) { b[p++] = 48; p = sint64.write(m.optionalSint64, b, p); }
+  if (m.optionalSint64) { b[p++] = 48; p = sint64.write(m.optionalSint64, b, p); }
   if (m.optionalFixed32 !== 0) { b[p++] = 61; p = fixed32.write(m.optionalFixed32, b, p); }
-  if (!isZero(m.optionalFixed64)) { b[p++] = 65; p = fixed64.write(m.optionalFixed64, b, p); }
+  if (m.optionalFixed64) { b[p++] = 65; p = fixed64.write(m.optionalFixed64, b, p); }
   if (m.optionalSfixed32 !== 0) { b[p++] = 77; p = sfixed32.write(m.optionalSfixed32, b, p); }
-  if (!isZero(m.optionalSfixed64)) { b[p++] = 81; p = sfixed64.write(m.optionalSfixed64, b, p); }
+  if (m.optionalSfixed64) { b[p++] = 81; p = sfixed64.write(m.optionalSfixed64, b, p); }
   if (!Object.is(m.optionalFloat, 0)) { b[p++] = 93; p = float.write(m.optionalFloat, b, p); }
   if (!Object.is(m.optionalDouble, 0)) { b[p++] = 97; p = double.write(m.optionalDouble, b, p); }
   if (m.optionalBool) { b[p++] = 104; p = bool.write(m.optionalBool, b, p); }
@@ -1507,13 +1507,13 @@ function Int64Value$new(): Int64Value {
 
 function Int64Value$size(m: Int64Value): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + int64.size(m.value);
+  if (m.value) n += 1 + int64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Int64Value$write(m: Int64Value, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = int64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = int64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -1569,13 +1569,13 @@ function UInt64Value$new(): UInt64Value {
 
 function UInt64Value$size(m: UInt64Value): number {
   let n = 0;
-  if (!isZero(m.value)) n += 1 + uint64.size(m.value);
+  if (m.value) n += 1 + uint64.size(m.value);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function UInt64Value$write(m: UInt64Value, b: Uint8Array, p: number): number {
-  if (!isZero(m.value)) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
 }
@@ -1724,14 +1724,14 @@ function Duration$new(): Duration {
 
 function Duration$size(m: Duration): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Duration$write(m: Duration, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
@@ -1760,14 +1760,14 @@ function Timestamp$new(): Timestamp {
 
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
-  if (!isZero(m.seconds)) n += 1 + int64.size(m.seconds);
+  if (m.seconds) n += 1 + int64.size(m.seconds);
   if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
   return n;
 }
 
 function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
-  if (!isZero(m.seconds)) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
   if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
   if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
   return p;
