@@ -5,7 +5,7 @@
 // end behind its length, though never behind the outermost one.
 
 import { PlugError } from "../error/plug-error.ts";
-import { readBytes } from "./bytes.ts";
+import { readBytes } from "./scalar/bytes.ts";
 
 /** An entry of `$unknown`. */
 interface UnknownField {

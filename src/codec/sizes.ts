@@ -3,7 +3,7 @@
 // Without them, `write` would size each message again for each message that it is in: work that
 // grows with the square of the depth.
 
-import { lengthSize, writeVarint } from "./varint.ts";
+import { lengthSize, writeVarint } from "./scalar/varint.ts";
 
 // In the order in which the fields are visited, which is the same for both.
 let sizes: number[] = [];

@@ -1,7 +1,7 @@
 // Fields that a message has on the wire and not in its schema: kept as bytes, written back as they
 // came. Extensions are among them.
 
-import { lengthSize, writeVarint } from "./varint.ts";
+import { lengthSize, writeVarint } from "./scalar/varint.ts";
 
 interface UnknownField {
   readonly no: number;

@@ -4,7 +4,7 @@
 // digits in a string. The loops over lists look at what is strange once, behind the loop: for 8,000
 // numbers that takes 15 µs, and 20 to 80 with a check and a call for each.
 
-import type { Reader } from "./reader.ts";
+import type { Reader } from "../reader.ts";
 
 /** How many bytes a length takes. */
 export function lengthSize(length: number): number {

@@ -1,6 +1,6 @@
 // Values with a length before them: bytes and strings.
 
-import type { Reader } from "./reader.ts";
+import type { Reader } from "../reader.ts";
 import { lengthSize, writeVarint } from "./varint.ts";
 
 // Buffer's methods work on every Uint8Array. They come straight from simdutf: TextDecoder takes

@@ -4,7 +4,7 @@
 // with a DataView, 19 and 16 with a BigInt64Array, 47 with BigInt.asIntN and shifts.
 
 import { readWord, writeWord } from "./fixed.ts";
-import type { Reader } from "./reader.ts";
+import type { Reader } from "../reader.ts";
 import { writeVarint } from "./varint.ts";
 
 const view = new DataView(new ArrayBuffer(8));
