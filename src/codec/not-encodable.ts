@@ -110,10 +110,10 @@ function canHold(type: ScalarType, value: unknown): boolean {
     case ScalarType.INT32:
     case ScalarType.SINT32:
     case ScalarType.SFIXED32:
-      return isWhole(value, -(2n ** 31n), 2n ** 31n);
+      return isNumeric(value) && isWhole(value, -(2n ** 31n), 2n ** 31n);
     case ScalarType.UINT32:
     case ScalarType.FIXED32:
-      return isWhole(value, 0n, 2n ** 32n);
+      return isNumeric(value) && isWhole(value, 0n, 2n ** 32n);
     case ScalarType.UINT64:
     case ScalarType.FIXED64:
       return isWhole(value, 0n, 2n ** 64n);
