@@ -14,29 +14,42 @@ import {
 } from "./gen/codec_bench_pb.ts";
 import { type Cases, type MessageName, messages } from "./messages.ts";
 
+/** What is measured, in the order in which it is printed. */
+export const directions = ["encode", "write", "decode"] as const;
+export type Direction = (typeof directions)[number];
+
 /** Medians of one round, in nanoseconds. */
-export type Round = Partial<
-  Record<MessageName, { readonly encode: number; readonly decode: number }>
->;
+export type Round = Partial<Record<MessageName, Partial<Record<Direction, number>>>>;
 
 const schemas = [KeySchema, ValueSchema, RecordSchema, LargeSchema, TestSchema];
 
-const [name, only] = process.argv.slice(2);
-const { cases } = (await import(`./peer/${name}.ts`)) as { readonly cases: Cases };
+if (import.meta.main) await main(process.argv[2] ?? "", process.argv[3]);
 
-const round: Record<string, { encode: number; decode: number }> = {};
-for (const row of Object.keys(cases) as MessageName[]) {
-  if (only !== undefined && only !== row) continue;
-  const { encode, decode } = cases[row];
+async function main(name: string, only: string | undefined): Promise<void> {
+  const { cases } = (await import(`./peer/${name}.ts`)) as { readonly cases: Cases };
+  const round: Round = {};
+  for (const row of Object.keys(cases) as MessageName[]) {
+    if (only !== undefined && only !== row) continue;
+    const { encode, write, decode } = cases[row];
+    const bytes = bytesOf(row);
+    // A library that leaves something out would win.
+    if (Buffer.compare(encode(), bytes) !== 0) throw new Error(`${name}: ${row} has other bytes`);
+    round[row] = {
+      encode: await median(encode),
+      ...(write && { write: await median(write) }),
+      decode: await median(() => decode(bytes)),
+    };
+  }
+  console.log(JSON.stringify(round));
+}
+
+function bytesOf(row: MessageName): Uint8Array {
   const message = messages[row];
   const schema = schemas.find(({ typeName }) => typeName === message.$typeName);
-  const bytes = toBinary(schema as typeof KeySchema, message as never);
-  // A library that leaves something out would win: the bytes are as many, and come back.
-  if (encode().length !== bytes.length) throw new Error(`${name}: ${row} has another length`);
-  if (Buffer.compare(encode(), bytes) !== 0) throw new Error(`${name}: ${row} has other bytes`);
-
-  const encoding = await measure(() => do_not_optimize(encode()), {});
-  const decoding = await measure(() => do_not_optimize(decode(bytes)), {});
-  round[row] = { encode: encoding.p50, decode: decoding.p50 };
+  return toBinary(schema as typeof KeySchema, message as never);
 }
-console.log(JSON.stringify(round));
+
+async function median(run: () => unknown): Promise<number> {
+  const { p50 } = await measure(() => do_not_optimize(run()), {});
+  return p50;
+}

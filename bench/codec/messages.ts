@@ -54,6 +54,8 @@ export type MessageName = keyof typeof messages;
 export interface Case {
   /** Encodes the message into memory of its own. */
   readonly encode: () => Uint8Array;
+  /** Encodes the message into memory that is there: what a connection does. */
+  readonly write?: () => number;
   readonly decode: (bytes: Uint8Array) => unknown;
 }
 
