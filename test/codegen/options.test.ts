@@ -51,5 +51,7 @@ test("rewrite_imports applies to messages", () => {
 test("the runtime is imported from bun-plug/codegen-v1, and create from protobuf-es", () => {
   const from = [...run("")["a/kv_plug.ts"]!.matchAll(/ from "(.*)";/g)].map(([, path]) => path);
 
-  expect(new Set(from)).toEqual(new Set(["bun-plug/codegen-v1", "@bufbuild/protobuf", "../b/text_pb.js"]));
+  expect(new Set(from)).toEqual(
+    new Set(["bun-plug/codegen-v1", "@bufbuild/protobuf", "../b/text_pb.js"]),
+  );
 });
