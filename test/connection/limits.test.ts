@@ -191,16 +191,25 @@ describe("maxInFlightCalls of the callee", () => {
 
   test("ends a peer that asks on and leaves more answers unread than it may have in flight", () => {
     const handler = new KeepingHandler();
-    const peer = scripted({ limits: { maxInFlightCalls: 2 }, handler });
+    const few = {
+      maxInFlightCalls: 2,
+      maxInFlightStreams: 1,
+      maxNestedCalls: 1,
+      connectionWindowBytes: 1024,
+    };
+    const peer = scripted({ limits: few, peerLimits: few, handler });
     peer.transport.isCongested = true;
 
-    peer.transport.unsentBytes = 2 * (12 + 65_536);
+    // Headers and an answer for each of 4 calls, 4 own requests, a message beyond the window of
+    // each of 2 streams, the window, and what the transport holds before bulk data waits.
+    const most = (8 + 4 + 2) * (12 + 65_536) + 1024 + 1024 * 1024;
+    peer.transport.unsentBytes = most;
     peer.deliver(request(1));
     expect(peer.connection.closeReason).toBeUndefined();
 
     peer.transport.unsentBytes += 1;
     peer.deliver(request(2));
-    expect(peer.connection.closeReason?.message).toContain("131097 bytes of answers unread");
+    expect(peer.connection.closeReason?.message).toContain(`${most + 1} bytes of answers unread`);
   });
 
   // A peer that asks for large answers and reads none of them must not take memory without end.

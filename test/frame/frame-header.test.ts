@@ -6,19 +6,28 @@ import {
   headerBytes,
   isKnownKind,
   kindName,
-  unknownFlags,
   writeHeader,
+  wrongFlags,
 } from "../../src/frame/frame-header.ts";
 
 describe("FrameKind", () => {
   // On the wire: a change here is a change of the protocol.
-  test("has the numbers 1 to 5, which never change", () => {
-    expect(Object.entries(FrameKind).slice(0, 5)).toEqual([
+  test("has the numbers 1 to 14, which never change", () => {
+    expect(Object.entries(FrameKind).slice(0, 14)).toEqual([
       ["Request", 1],
       ["Response", 2],
       ["Error", 3],
       ["Continue", 4],
       ["Cancel", 5],
+      ["Message", 6],
+      ["End", 7],
+      ["Credit", 8],
+      ["Headers", 9],
+      ["Ping", 10],
+      ["Pong", 11],
+      ["GoAway", 12],
+      ["Service", 13],
+      ["Release", 14],
     ]);
   });
 
@@ -38,6 +47,10 @@ describe("FrameKind", () => {
 });
 
 describe("FrameFlag", () => {
+  test("has these bits, which never change", () => {
+    expect(Object.values(FrameFlag)).toEqual([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80]);
+  });
+
   test("has one bit each", () => {
     const bits = Object.values(FrameFlag);
 
@@ -45,11 +58,27 @@ describe("FrameFlag", () => {
     expect(new Set(bits).size).toBe(bits.length);
   });
 
-  test("unknownFlags leaves what has no name", () => {
-    const all = Object.values(FrameFlag).reduce((flags, bit) => flags | bit, 0);
+  const all = Object.values(FrameFlag).reduce((flags, bit) => flags | bit, 0);
 
-    expect(unknownFlags(0xff)).toBe(0xff & ~all);
-    expect(unknownFlags(all)).toBe(0);
+  test.each(Object.values(FrameKind))("of kind %i: what may be there, and what must", (kind) => {
+    const { FromCallee, Ignorable } = FrameFlag;
+    const allowed = all & ~(wrongFlags(kind, all)?.extra ?? 0);
+    const required = wrongFlags(kind, 0)?.missing ?? 0;
+
+    expect(wrongFlags(kind, allowed)).toBeUndefined();
+    expect(allowed & Ignorable).toBe(Ignorable);
+    expect(required & ~FromCallee).toBe(0);
+    expect(wrongFlags(kind, allowed & ~required)).toEqual(
+      required === 0 ? undefined : { extra: 0, missing: required },
+    );
+  });
+
+  test("say whose request id it is where a callee alone can speak", () => {
+    const mustSay = Object.entries(FrameKind)
+      .filter(([, kind]) => wrongFlags(kind, 0) !== undefined)
+      .map(([name]) => name);
+
+    expect(mustSay).toEqual(["Response", "Error", "Headers"]);
   });
 });
 

@@ -5,9 +5,9 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { Blob, CountElement, CountRequest, Event, Number, Text } from "./behaviour_pb.ts";
-import { BlobSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TextSchema } from "./behaviour_pb.ts";
+import { bytes, double, int32, int64, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Blob, Books, CountElement, CountRequest, Event, Number, Terms, Text } from "./behaviour_pb.ts";
+import { BlobSchema, BooksSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TermsSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Empty } from "@bufbuild/protobuf/wkt";
@@ -39,7 +39,7 @@ export interface Behaviour {
   sleep(number$: bigint, options?: CallOptions): Promise<void>;
 
   /**
-   * Fail fails with a code and a text, as in "not_found: no such thing".
+   * Fail fails with a code and a text, as in "not_found: no such thing", and the text as a detail.
    *
    * @generated from rpc behaviour.Behaviour.Fail
    */
@@ -105,6 +105,28 @@ export interface Behaviour {
    * @generated from rpc behaviour.Behaviour.Events
    */
   events(options?: CallOptions): Promise<string>;
+
+  /**
+   * Left returns what the call came with.
+   *
+   * @generated from rpc behaviour.Behaviour.Left
+   */
+  left(options?: CallOptions): Promise<Terms>;
+
+  /**
+   * Nest asks the host's Left in a call made for this one and lets the host sleep so many
+   * milliseconds in another, and returns what Left said.
+   *
+   * @generated from rpc behaviour.Behaviour.Nest
+   */
+  nest(number$: bigint, options?: CallOptions): Promise<Terms>;
+
+  /**
+   * PluginBooks returns the books of the plugin's side, whoever answers the other rpcs.
+   *
+   * @generated from rpc behaviour.Behaviour.PluginBooks
+   */
+  pluginBooks(options?: CallOptions): Promise<Books>;
 }
 
 /**
@@ -133,7 +155,7 @@ export interface BehaviourHandler {
   sleep(number$: bigint, context: CallContext): void | Promise<void>;
 
   /**
-   * Fail fails with a code and a text, as in "not_found: no such thing".
+   * Fail fails with a code and a text, as in "not_found: no such thing", and the text as a detail.
    *
    * @generated from rpc behaviour.Behaviour.Fail
    */
@@ -199,6 +221,28 @@ export interface BehaviourHandler {
    * @generated from rpc behaviour.Behaviour.Events
    */
   events(context: CallContext): string | Promise<string>;
+
+  /**
+   * Left returns what the call came with.
+   *
+   * @generated from rpc behaviour.Behaviour.Left
+   */
+  left(context: CallContext): MessageInitShape<typeof TermsSchema> | Promise<MessageInitShape<typeof TermsSchema>>;
+
+  /**
+   * Nest asks the host's Left in a call made for this one and lets the host sleep so many
+   * milliseconds in another, and returns what Left said.
+   *
+   * @generated from rpc behaviour.Behaviour.Nest
+   */
+  nest(number$: bigint, context: CallContext): MessageInitShape<typeof TermsSchema> | Promise<MessageInitShape<typeof TermsSchema>>;
+
+  /**
+   * PluginBooks returns the books of the plugin's side, whoever answers the other rpcs.
+   *
+   * @generated from rpc behaviour.Behaviour.PluginBooks
+   */
+  pluginBooks(context: CallContext): MessageInitShape<typeof BooksSchema> | Promise<MessageInitShape<typeof BooksSchema>>;
 }
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
@@ -297,6 +341,34 @@ const Event$codec: MessageCodec<Event, MessageInitShape<typeof EventSchema>> = {
   },
   write: Event$write,
   read: (b, from, to, owned) => reader.end(Event$read(reader.start("behaviour.Event", b, from, to, owned), to)),
+};
+
+const Terms$codec: MessageCodec<Terms, MessageInitShape<typeof TermsSchema>> = {
+  typeName: "behaviour.Terms",
+  from: (init) => create(TermsSchema, init),
+  size(m) {
+    try {
+      return Terms$size(m);
+    } catch (error) {
+      throw notEncodable(TermsSchema, m, error);
+    }
+  },
+  write: Terms$write,
+  read: (b, from, to, owned) => reader.end(Terms$read(reader.start("behaviour.Terms", b, from, to, owned), to)),
+};
+
+const Books$codec: MessageCodec<Books, MessageInitShape<typeof BooksSchema>> = {
+  typeName: "behaviour.Books",
+  from: (init) => create(BooksSchema, init),
+  size(m) {
+    try {
+      return Books$size(m);
+    } catch (error) {
+      throw notEncodable(BooksSchema, m, error);
+    }
+  },
+  write: Books$write,
+  read: (b, from, to, owned) => reader.end(Books$read(reader.start("behaviour.Books", b, from, to, owned), to)),
 };
 
 /** @generated from rpc behaviour.Behaviour.Echo */
@@ -481,6 +553,60 @@ const Behaviour$events: UnaryMethod<
   unpack: (response) => response.what,
 };
 
+/** @generated from rpc behaviour.Behaviour.Left */
+const Behaviour$left: UnaryMethod<
+  BehaviourHandler,
+  typeof EmptySchema,
+  typeof TermsSchema,
+  MessageInitShape<typeof TermsSchema>,
+  Terms
+> = {
+  kind: "unary",
+  name: "Left",
+  localName: "left",
+  input: Empty$codec,
+  output: Terms$codec,
+  handle: (handler, _request, context) => handler.left(context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
+/** @generated from rpc behaviour.Behaviour.Nest */
+const Behaviour$nest: UnaryMethod<
+  BehaviourHandler,
+  typeof NumberSchema,
+  typeof TermsSchema,
+  MessageInitShape<typeof TermsSchema>,
+  Terms
+> = {
+  kind: "unary",
+  name: "Nest",
+  localName: "nest",
+  input: Number$codec,
+  output: Terms$codec,
+  handle: (handler, request, context) => handler.nest(request.number, context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
+/** @generated from rpc behaviour.Behaviour.PluginBooks */
+const Behaviour$pluginBooks: UnaryMethod<
+  BehaviourHandler,
+  typeof EmptySchema,
+  typeof BooksSchema,
+  MessageInitShape<typeof BooksSchema>,
+  Books
+> = {
+  kind: "unary",
+  name: "PluginBooks",
+  localName: "pluginBooks",
+  input: Empty$codec,
+  output: Books$codec,
+  handle: (handler, _request, context) => handler.pluginBooks(context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
 class Behaviour$Client implements Behaviour, AsyncDisposable {
   readonly #caller: Caller;
 
@@ -544,6 +670,18 @@ class Behaviour$Client implements Behaviour, AsyncDisposable {
     return this.#caller.unary(Behaviour$events, {}, options);
   }
 
+  left(options?: CallOptions): Promise<Terms> {
+    return this.#caller.unary(Behaviour$left, {}, options);
+  }
+
+  nest(number$: bigint, options?: CallOptions): Promise<Terms> {
+    return this.#caller.unary(Behaviour$nest, { number: number$ }, options);
+  }
+
+  pluginBooks(options?: CallOptions): Promise<Books> {
+    return this.#caller.unary(Behaviour$pluginBooks, {}, options);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#caller.close();
   }
@@ -557,7 +695,7 @@ export const Behaviour: Service<Behaviour, BehaviourHandler> = {
   index: 0,
   magic: "magic",
   version: 1,
-  methods: [Behaviour$echo, Behaviour$echoBlob, Behaviour$sleep, Behaviour$fail, Behaviour$count, Behaviour$break, Behaviour$sum, Behaviour$first, Behaviour$double, Behaviour$echoBlobs, Behaviour$events],
+  methods: [Behaviour$echo, Behaviour$echoBlob, Behaviour$sleep, Behaviour$fail, Behaviour$count, Behaviour$break, Behaviour$sum, Behaviour$first, Behaviour$double, Behaviour$echoBlobs, Behaviour$events, Behaviour$left, Behaviour$nest, Behaviour$pluginBooks],
   client: Behaviour$Client,
 };
 
@@ -809,6 +947,98 @@ function Event$read(r: Reader, end: number, m: Event = Event$new()): Event {
     switch (tag >>> 3) {
       case 1:
         m.what = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Terms$new(): Terms {
+  return { $typeName: "behaviour.Terms", traceparent: "" };
+}
+
+function Terms$size(m: Terms): number {
+  let n = 0;
+  if (m.leftMs !== undefined) n += 1 + double.size(m.leftMs);
+  if (m.traceparent !== "") n += 1 + string.size(m.traceparent);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Terms$write(m: Terms, b: Uint8Array, p: number): number {
+  if (m.leftMs !== undefined) { b[p++] = 9; p = double.write(m.leftMs, b, p); }
+  if (m.traceparent !== "") { b[p++] = 18; p = string.write(m.traceparent, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Terms$read(r: Reader, end: number, m: Terms = Terms$new()): Terms {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.leftMs = double.read(r);
+        break;
+      case 2:
+        m.traceparent = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Books$new(): Books {
+  return { $typeName: "behaviour.Books", outgoingCount: 0, incomingCount: 0, idCount: 0, deadlineCount: 0, sentBytes: 0, receivedBytes: 0 };
+}
+
+function Books$size(m: Books): number {
+  let n = 0;
+  if (m.outgoingCount !== 0) n += 1 + uint32.size(m.outgoingCount);
+  if (m.incomingCount !== 0) n += 1 + uint32.size(m.incomingCount);
+  if (m.idCount !== 0) n += 1 + uint32.size(m.idCount);
+  if (m.deadlineCount !== 0) n += 1 + uint32.size(m.deadlineCount);
+  if (!Object.is(m.sentBytes, 0)) n += 1 + double.size(m.sentBytes);
+  if (!Object.is(m.receivedBytes, 0)) n += 1 + double.size(m.receivedBytes);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Books$write(m: Books, b: Uint8Array, p: number): number {
+  if (m.outgoingCount !== 0) { b[p++] = 8; p = uint32.write(m.outgoingCount, b, p); }
+  if (m.incomingCount !== 0) { b[p++] = 16; p = uint32.write(m.incomingCount, b, p); }
+  if (m.idCount !== 0) { b[p++] = 24; p = uint32.write(m.idCount, b, p); }
+  if (m.deadlineCount !== 0) { b[p++] = 32; p = uint32.write(m.deadlineCount, b, p); }
+  if (!Object.is(m.sentBytes, 0)) { b[p++] = 41; p = double.write(m.sentBytes, b, p); }
+  if (!Object.is(m.receivedBytes, 0)) { b[p++] = 49; p = double.write(m.receivedBytes, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Books$read(r: Reader, end: number, m: Books = Books$new()): Books {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.outgoingCount = uint32.read(r);
+        break;
+      case 2:
+        m.incomingCount = uint32.read(r);
+        break;
+      case 3:
+        m.idCount = uint32.read(r);
+        break;
+      case 4:
+        m.deadlineCount = uint32.read(r);
+        break;
+      case 5:
+        m.sentBytes = double.read(r);
+        break;
+      case 6:
+        m.receivedBytes = double.read(r);
         break;
       default:
         r.unknown(m, tag);
