@@ -15,7 +15,7 @@ export function prototypeOf(schema: DescMessage): object {
   return Object.getPrototypeOf(create(schema)) as object;
 }
 
-/** A message without fields. A quarter of what `create` takes, since it looks at no descriptor. */
+/** A message without fields, to be filled: what `create` makes, for a message without lists and maps. */
 export function withDefaults<T extends { readonly $typeName: string }>(
   prototype: object,
   typeName: T["$typeName"],
