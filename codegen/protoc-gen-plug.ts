@@ -22,6 +22,7 @@ Messages come from protoc-gen-es, which runs beside it.
 Options (--plug_opt=…, or opt: in buf.gen.yaml), separated by commas:
 
   calls=unwrapped|messages     get(key) → value, or get({ key }) → { value }
+  codec=only                   codecs of all messages and no services
   import_extension=js|ts|none  of imports of generated files; js
   rewrite_imports=from:to      as protoc-gen-es has it
   keep_empty_files=true        also for files without services

@@ -355,6 +355,7 @@ async function answersTo(...input: readonly Uint8Array[]) {
     stdout = Buffer.concat([stdout, chunk]);
     if (stdout.subarray(-lastWords.length).equals(lastWords)) break;
   }
+  void child.stdin.end(); // or it would drain, and wait for an answer to its ping
   return framesOf(stdout).slice(0, -1);
 }
 
@@ -375,7 +376,7 @@ function framesOf(stdout: Uint8Array): (readonly [kind: number, id: number, payl
 
 // Kinds, flags and ids of methods, as the tests below need them.
 const [request, response, error, next, cancel, message, end] = [1, 2, 3, 4, 5, 6, 7];
-const [credit, ping, pong] = [8, 10, 11];
+const [credit, ping, pong, release] = [8, 10, 11, 14];
 const [more, fromCallee, clientStreams, serverStreams] = [1, 2, 8, 16];
 const [metadata, nested, ignorable] = [32, 64, 128];
 const [echo, wait, repeat, join_] = [1, 3, 5, 6];
@@ -395,6 +396,15 @@ describeGo("the Go peer and a host that breaks the protocol", () => {
     ["an unknown kind", "kind 99 is unknown", offer(), frame(99, 0, 0)],
     ["a flag that the kind may not have", "flags 0x08", offer(), frame(ping, clientStreams, 1)],
     ["an answer to nothing", "answers request 1", offer(), frame(response, fromCallee, 1)],
+    ["a cancel with a payload", "payload of 1 bytes", offer(), frame(cancel, 0, 1, "x")],
+    ["a go-away with a request id", "request id 3", offer(), frame(12, 0, 3)],
+    [
+      "a header of two lines",
+      "not a line",
+      offer(),
+      frame(request, metadata, 1, "\x08\0\0\0\x0a\x06\x0a\x01a\x12\x01\n", echo),
+    ],
+    ["a ping with the id 0", "has the id 0", offer(), frame(ping, 0, 0)],
     ["a pong without a ping", "there was no ping", offer(), frame(pong, 0, 7)],
     ["request id 0", "request id 0 is taken", offer(), frame(request, 0, 0, "", echo)],
     [
@@ -487,6 +497,7 @@ describeGo("the Go peer and a host that breaks the protocol", () => {
       frame(request, more, 1, `${long}x`, echo),
       frame(cancel, 0, 1),
       frame(99, ignorable, 0, "later"),
+      frame(release, 0, 0, "\x07\0\0\0"), // of an object that is not there
       frame(ping, 0, 9),
     );
     expect(answers).toEqual([

@@ -10,6 +10,8 @@ export type CallStyle = "unwrapped" | "messages";
 
 export interface PlugOptions {
   readonly calls: CallStyle;
+  /** Codecs of all messages, and no services. */
+  readonly codecOnly: boolean;
 }
 
 /**
@@ -39,12 +41,19 @@ function keyOf(option: string): string {
 /** What is thrown here, protoplugin completes to `invalid option "…": …`. */
 export function parseOptions(given: readonly { key: string; value: string }[]): PlugOptions {
   let calls: CallStyle = "unwrapped";
+  let codecOnly = false;
   for (const { key, value } of given) {
-    if (key !== "calls") throw new Error(`there is no option "${key}"`);
-    if (value !== "unwrapped" && value !== "messages") {
-      throw new Error(`calls must be unwrapped or messages, not "${value}"`);
+    if (key === "calls") {
+      if (value !== "unwrapped" && value !== "messages") {
+        throw new Error(`calls must be unwrapped or messages, not "${value}"`);
+      }
+      calls = value;
+    } else if (key === "codec") {
+      if (value !== "only") throw new Error(`codec must be only, not "${value}"`);
+      codecOnly = true;
+    } else {
+      throw new Error(`there is no option "${key}"`);
     }
-    calls = value;
   }
-  return { calls };
+  return { calls, codecOnly };
 }

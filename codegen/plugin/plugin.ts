@@ -8,6 +8,7 @@ import { CodeGeneratorRequestSchema } from "@bufbuild/protobuf/wkt";
 import { createEcmaScriptPlugin, type Plugin, type Schema } from "@bufbuild/protoplugin";
 
 import packageJson from "../../package.json" with { type: "json" };
+import { printCodecFile } from "../print/codec/file.ts";
 import { printFile, type ServiceInput } from "../print/file.ts";
 import { checkFiles } from "./check.ts";
 import { lookAlikes } from "./look-alike.ts";
@@ -50,6 +51,11 @@ export function createPlugin(warn: (line: string) => void): Plugin {
 }
 
 function generate(schema: Schema<PlugOptions>, warn: (line: string) => void): void {
+  if (schema.options.codecOnly) {
+    for (const file of schema.files)
+      printCodecFile(schema.generateFile(`${file.name}_codec.ts`), file);
+    return;
+  }
   checkFiles(schema.files);
   for (const file of schema.files) {
     const services = file.services.map((desc): ServiceInput => {

@@ -4,7 +4,9 @@ import type { DescFile, DescMessage, DescService } from "@bufbuild/protobuf";
 import type { GeneratedFile } from "@bufbuild/protoplugin";
 
 import type { CallStyle } from "../plugin/options.ts";
-import { NameScope, serviceNames, usedGlobals } from "./names.ts";
+import { codecPrint } from "./codec/messages.ts";
+import { printFunctions } from "./codec/print.ts";
+import { NameScope, runtimePath, serviceNames, usedGlobals } from "./names.ts";
 import { type MethodPrint, printService } from "./service.ts";
 import { requestForm, responseForm } from "./shape.ts";
 
@@ -27,6 +29,10 @@ export function printFile(
   const scope = new NameScope(usedGlobals);
   const allNames = serviceNames(file, scope);
   const codecs = new Map<DescMessage, string>();
+  const roots = services.flatMap(({ desc }) =>
+    desc.methods.flatMap(({ input, output }) => [input, output]),
+  );
+  const codec = codecPrint(f, runtimePath, roots, scope);
 
   for (const [index, { desc, calls, magic, version }] of services.entries()) {
     const names = allNames.get(desc)!;
@@ -46,8 +52,9 @@ export function printFile(
       };
     });
     if (index > 0) f.print();
-    printService(f, { desc, names, magic, version, newCodecs, methods });
+    printService(f, { desc, names, magic, version, codec, newCodecs, methods });
   }
+  printFunctions(codec);
 }
 
 /** Names a codec for each message that the service takes or gives and that has none yet. */

@@ -8,6 +8,9 @@ import { type GeneratedFile, type ImportSymbol, safeIdentifier } from "@bufbuild
 /** Generated code imports the runtime from here, and from nowhere else. */
 export const runtimePath = "bun-plug/codegen-v1";
 
+/** What `codec=only` prints imports the runtime from here: codecs alone. */
+export const codecPath = "bun-plug/codec";
+
 /**
  * Globals that the output uses by name. No export and no import may be called so. `Uint8Array` is
  * missing because protobuf-es keeps its own names off it already.

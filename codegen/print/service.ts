@@ -3,6 +3,8 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { GeneratedFile, Printable } from "@bufbuild/protoplugin";
 
+import type { CodecPrint } from "./codec/messages.ts";
+import { printCodec } from "./codec/print.ts";
 import { serviceText } from "./doc.ts";
 import { printMethodTable, streamsRequests, streamsResponses } from "./method-table.ts";
 import { globalSymbol, inInterface, runtimePath, type ServiceNames } from "./names.ts";
@@ -14,6 +16,7 @@ export interface ServicePrint {
   readonly names: ServiceNames;
   readonly magic: string;
   readonly version: number;
+  readonly codec: CodecPrint;
   /** Codecs that no service before this one has needed. */
   readonly newCodecs: readonly { readonly name: string; readonly message: DescMessage }[];
   readonly methods: readonly MethodPrint[];
@@ -78,11 +81,10 @@ function printHandler(f: GeneratedFile, { desc, names, methods }: ServicePrint):
   f.print("}");
 }
 
-function printCodecs(f: GeneratedFile, { newCodecs }: ServicePrint): void {
-  const genericCodec = f.import("genericCodec", runtimePath);
-  if (newCodecs.length > 0) f.print();
+function printCodecs(f: GeneratedFile, { codec, newCodecs }: ServicePrint): void {
   for (const { name, message } of newCodecs) {
-    f.print("const ", name, " = /*@__PURE__*/ ", genericCodec, "(", f.importSchema(message), ");");
+    f.print();
+    printCodec(codec, message, ["const ", name]);
   }
 }
 

@@ -6,9 +6,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, fixed32, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BuildRequest, BuildResponse, ReadRequest, ReadResponse, ReportRequest, ReportResponse } from "./build_pb.ts";
 import { BuildRequestSchema, BuildResponseSchema, ReadRequestSchema, ReadResponseSchema, ReportRequestSchema, ReportResponseSchema } from "./build_pb.ts";
 
 /**
@@ -39,8 +41,33 @@ export interface BuilderHandler {
   build(paths: string[], progress: Ref | undefined, context: CallContext): string | Promise<string>;
 }
 
-const BuildRequest$codec = /*@__PURE__*/ genericCodec(BuildRequestSchema);
-const BuildResponse$codec = /*@__PURE__*/ genericCodec(BuildResponseSchema);
+const BuildRequest$codec: MessageCodec<BuildRequest, MessageInitShape<typeof BuildRequestSchema>> = {
+  typeName: "example.BuildRequest",
+  from: (init) => create(BuildRequestSchema, init),
+  size(m) {
+    try {
+      return BuildRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(BuildRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => BuildRequest$write(beginWrite(m, BuildRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(BuildRequest$read(reader.start("example.BuildRequest", b, from, to, owned), to)),
+};
+
+const BuildResponse$codec: MessageCodec<BuildResponse, MessageInitShape<typeof BuildResponseSchema>> = {
+  typeName: "example.BuildResponse",
+  from: (init) => create(BuildResponseSchema, init),
+  size(m) {
+    try {
+      return BuildResponse$size(m);
+    } catch (error) {
+      throw notEncodable(BuildResponseSchema, m, error);
+    }
+  },
+  write: BuildResponse$write,
+  read: (b, from, to, owned) => reader.end(BuildResponse$read(reader.start("example.BuildResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.Builder.Build */
 const Builder$build: UnaryMethod<
@@ -145,8 +172,33 @@ export interface FilesHandler {
   read(path: string, context: CallContext): string | Promise<string>;
 }
 
-const ReadRequest$codec = /*@__PURE__*/ genericCodec(ReadRequestSchema);
-const ReadResponse$codec = /*@__PURE__*/ genericCodec(ReadResponseSchema);
+const ReadRequest$codec: MessageCodec<ReadRequest, MessageInitShape<typeof ReadRequestSchema>> = {
+  typeName: "example.ReadRequest",
+  from: (init) => create(ReadRequestSchema, init),
+  size(m) {
+    try {
+      return ReadRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ReadRequestSchema, m, error);
+    }
+  },
+  write: ReadRequest$write,
+  read: (b, from, to, owned) => reader.end(ReadRequest$read(reader.start("example.ReadRequest", b, from, to, owned), to)),
+};
+
+const ReadResponse$codec: MessageCodec<ReadResponse, MessageInitShape<typeof ReadResponseSchema>> = {
+  typeName: "example.ReadResponse",
+  from: (init) => create(ReadResponseSchema, init),
+  size(m) {
+    try {
+      return ReadResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ReadResponseSchema, m, error);
+    }
+  },
+  write: ReadResponse$write,
+  read: (b, from, to, owned) => reader.end(ReadResponse$read(reader.start("example.ReadResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.Files.Read */
 const Files$read: UnaryMethod<
@@ -251,8 +303,33 @@ export interface ProgressHandler {
   report(path: string, doneCount: number, context: CallContext): void | Promise<void>;
 }
 
-const ReportRequest$codec = /*@__PURE__*/ genericCodec(ReportRequestSchema);
-const ReportResponse$codec = /*@__PURE__*/ genericCodec(ReportResponseSchema);
+const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof ReportRequestSchema>> = {
+  typeName: "example.ReportRequest",
+  from: (init) => create(ReportRequestSchema, init),
+  size(m) {
+    try {
+      return ReportRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ReportRequestSchema, m, error);
+    }
+  },
+  write: ReportRequest$write,
+  read: (b, from, to, owned) => reader.end(ReportRequest$read(reader.start("example.ReportRequest", b, from, to, owned), to)),
+};
+
+const ReportResponse$codec: MessageCodec<ReportResponse, MessageInitShape<typeof ReportResponseSchema>> = {
+  typeName: "example.ReportResponse",
+  from: (init) => create(ReportResponseSchema, init),
+  size(m) {
+    try {
+      return ReportResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ReportResponseSchema, m, error);
+    }
+  },
+  write: ReportResponse$write,
+  read: (b, from, to, owned) => reader.end(ReportResponse$read(reader.start("example.ReportResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.Progress.Report */
 const Progress$report: UnaryMethod<
@@ -327,4 +404,233 @@ export function runProgress(handler: ProgressHandler, options?: RunOptions): Pro
  */
 export function testProgress(handler: ProgressHandler, options?: TestOptions): Promise<Progress & AsyncDisposable> {
   return testService(Progress, handler, options);
+}
+
+function BuildRequest$new(): BuildRequest {
+  return { $typeName: "example.BuildRequest", paths: [] };
+}
+
+function BuildRequest$size(m: BuildRequest): number {
+  let n = 0;
+  for (const v of m.paths) n += 1 + string.size(v);
+  if (m.progress !== undefined) n += 1 + held(hold(), Ref$size(m.progress));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BuildRequest$write(m: BuildRequest, b: Uint8Array, p: number): number {
+  for (const v of m.paths) { b[p++] = 10; p = string.write(v, b, p); }
+  if (m.progress !== undefined) { b[p++] = 18; p = Ref$write(m.progress, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BuildRequest$read(r: Reader, end: number, m: BuildRequest = BuildRequest$new()): BuildRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.paths.push(string.read(r));
+        break;
+      case 2:
+        m.progress = Ref$read(r, r.enter(), m.progress);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function BuildResponse$new(): BuildResponse {
+  return { $typeName: "example.BuildResponse", summary: "" };
+}
+
+function BuildResponse$size(m: BuildResponse): number {
+  let n = 0;
+  if (m.summary !== "") n += 1 + string.size(m.summary);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BuildResponse$write(m: BuildResponse, b: Uint8Array, p: number): number {
+  if (m.summary !== "") { b[p++] = 10; p = string.write(m.summary, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BuildResponse$read(r: Reader, end: number, m: BuildResponse = BuildResponse$new()): BuildResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.summary = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReadRequest$new(): ReadRequest {
+  return { $typeName: "example.ReadRequest", path: "" };
+}
+
+function ReadRequest$size(m: ReadRequest): number {
+  let n = 0;
+  if (m.path !== "") n += 1 + string.size(m.path);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReadRequest$write(m: ReadRequest, b: Uint8Array, p: number): number {
+  if (m.path !== "") { b[p++] = 10; p = string.write(m.path, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReadRequest$read(r: Reader, end: number, m: ReadRequest = ReadRequest$new()): ReadRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.path = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReadResponse$new(): ReadResponse {
+  return { $typeName: "example.ReadResponse", text: "" };
+}
+
+function ReadResponse$size(m: ReadResponse): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReadResponse$write(m: ReadResponse, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReadResponse$read(r: Reader, end: number, m: ReadResponse = ReadResponse$new()): ReadResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReportRequest$new(): ReportRequest {
+  return { $typeName: "example.ReportRequest", path: "", doneCount: 0 };
+}
+
+function ReportRequest$size(m: ReportRequest): number {
+  let n = 0;
+  if (m.path !== "") n += 1 + string.size(m.path);
+  if (m.doneCount !== 0) n += 1 + uint32.size(m.doneCount);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReportRequest$write(m: ReportRequest, b: Uint8Array, p: number): number {
+  if (m.path !== "") { b[p++] = 10; p = string.write(m.path, b, p); }
+  if (m.doneCount !== 0) { b[p++] = 16; p = uint32.write(m.doneCount, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReportRequest$read(r: Reader, end: number, m: ReportRequest = ReportRequest$new()): ReportRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.path = string.read(r);
+        break;
+      case 2:
+        m.doneCount = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReportResponse$new(): ReportResponse {
+  return { $typeName: "example.ReportResponse" };
+}
+
+function ReportResponse$size(m: ReportResponse): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReportResponse$write(m: ReportResponse, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReportResponse$read(r: Reader, end: number, m: ReportResponse = ReportResponse$new()): ReportResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function Ref$new(): Ref {
+  return { $typeName: "plugpb.Ref", object: 0, origin: 0, service: "" };
+}
+
+function Ref$size(m: Ref): number {
+  let n = 0;
+  if (m.object !== 0) n += 1 + uint32.size(m.object);
+  if (m.origin !== 0) n += 1 + fixed32.size(m.origin);
+  if (m.service !== "") n += 1 + string.size(m.service);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Ref$write(m: Ref, b: Uint8Array, p: number): number {
+  if (m.object !== 0) { b[p++] = 8; p = uint32.write(m.object, b, p); }
+  if (m.origin !== 0) { b[p++] = 21; p = fixed32.write(m.origin, b, p); }
+  if (m.service !== "") { b[p++] = 26; p = string.write(m.service, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Ref$read(r: Reader, end: number, m: Ref = Ref$new()): Ref {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.object = uint32.read(r);
+        break;
+      case 2:
+        m.origin = fixed32.read(r);
+        break;
+      case 3:
+        m.service = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

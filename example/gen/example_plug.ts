@@ -7,10 +7,12 @@
 // @generated from file example.proto (package example, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, held, hold, loadService, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Empty, GetRequest, GetResponse, MarshalRequest, MarshalResponse, PutRequest } from "./example_pb.ts";
 import { EmptySchema, GetRequestSchema, GetResponseSchema, MarshalRequestSchema, MarshalResponseSchema, PutRequestSchema } from "./example_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Any, AnySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -55,10 +57,61 @@ export interface KVHandler {
   put(key: string, value: Uint8Array, context: CallContext): void | Promise<void>;
 }
 
-const GetRequest$codec = /*@__PURE__*/ genericCodec(GetRequestSchema);
-const GetResponse$codec = /*@__PURE__*/ genericCodec(GetResponseSchema);
-const PutRequest$codec = /*@__PURE__*/ genericCodec(PutRequestSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
+const GetRequest$codec: MessageCodec<GetRequest, MessageInitShape<typeof GetRequestSchema>> = {
+  typeName: "example.GetRequest",
+  from: (init) => create(GetRequestSchema, init),
+  size(m) {
+    try {
+      return GetRequest$size(m);
+    } catch (error) {
+      throw notEncodable(GetRequestSchema, m, error);
+    }
+  },
+  write: GetRequest$write,
+  read: (b, from, to, owned) => reader.end(GetRequest$read(reader.start("example.GetRequest", b, from, to, owned), to)),
+};
+
+const GetResponse$codec: MessageCodec<GetResponse, MessageInitShape<typeof GetResponseSchema>> = {
+  typeName: "example.GetResponse",
+  from: (init) => create(GetResponseSchema, init),
+  size(m) {
+    try {
+      return GetResponse$size(m);
+    } catch (error) {
+      throw notEncodable(GetResponseSchema, m, error);
+    }
+  },
+  write: GetResponse$write,
+  read: (b, from, to, owned) => reader.end(GetResponse$read(reader.start("example.GetResponse", b, from, to, owned), to)),
+};
+
+const PutRequest$codec: MessageCodec<PutRequest, MessageInitShape<typeof PutRequestSchema>> = {
+  typeName: "example.PutRequest",
+  from: (init) => create(PutRequestSchema, init),
+  size(m) {
+    try {
+      return PutRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PutRequestSchema, m, error);
+    }
+  },
+  write: PutRequest$write,
+  read: (b, from, to, owned) => reader.end(PutRequest$read(reader.start("example.PutRequest", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "example.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("example.Empty", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.KV.Get */
 const KV$get: UnaryMethod<
@@ -185,8 +238,33 @@ export interface SerializerHandler {
   marshal(data: { [key: string]: Any }, context: CallContext): Uint8Array | Promise<Uint8Array>;
 }
 
-const MarshalRequest$codec = /*@__PURE__*/ genericCodec(MarshalRequestSchema);
-const MarshalResponse$codec = /*@__PURE__*/ genericCodec(MarshalResponseSchema);
+const MarshalRequest$codec: MessageCodec<MarshalRequest, MessageInitShape<typeof MarshalRequestSchema>> = {
+  typeName: "example.MarshalRequest",
+  from: (init) => create(MarshalRequestSchema, init),
+  size(m) {
+    try {
+      return MarshalRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MarshalRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MarshalRequest$write(beginWrite(m, MarshalRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(MarshalRequest$read(reader.start("example.MarshalRequest", b, from, to, owned), to)),
+};
+
+const MarshalResponse$codec: MessageCodec<MarshalResponse, MessageInitShape<typeof MarshalResponseSchema>> = {
+  typeName: "example.MarshalResponse",
+  from: (init) => create(MarshalResponseSchema, init),
+  size(m) {
+    try {
+      return MarshalResponse$size(m);
+    } catch (error) {
+      throw notEncodable(MarshalResponseSchema, m, error);
+    }
+  },
+  write: MarshalResponse$write,
+  read: (b, from, to, owned) => reader.end(MarshalResponse$read(reader.start("example.MarshalResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc example.Serializer.Marshal */
 const Serializer$marshal: UnaryMethod<
@@ -261,4 +339,240 @@ export function runSerializer(handler: SerializerHandler, options?: RunOptions):
  */
 export function testSerializer(handler: SerializerHandler, options?: TestOptions): Promise<Serializer & AsyncDisposable> {
   return testService(Serializer, handler, options);
+}
+
+function GetRequest$new(): GetRequest {
+  return { $typeName: "example.GetRequest", key: "" };
+}
+
+function GetRequest$size(m: GetRequest): number {
+  let n = 0;
+  if (m.key !== "") n += 1 + string.size(m.key);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function GetRequest$write(m: GetRequest, b: Uint8Array, p: number): number {
+  if (m.key !== "") { b[p++] = 10; p = string.write(m.key, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function GetRequest$read(r: Reader, end: number, m: GetRequest = GetRequest$new()): GetRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.key = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function GetResponse$new(): GetResponse {
+  return { $typeName: "example.GetResponse", value: bytes.empty };
+}
+
+function GetResponse$size(m: GetResponse): number {
+  let n = 0;
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function GetResponse$write(m: GetResponse, b: Uint8Array, p: number): number {
+  if (m.value.length !== 0) { b[p++] = 10; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function GetResponse$read(r: Reader, end: number, m: GetResponse = GetResponse$new()): GetResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function PutRequest$new(): PutRequest {
+  return { $typeName: "example.PutRequest", key: "", value: bytes.empty };
+}
+
+function PutRequest$size(m: PutRequest): number {
+  let n = 0;
+  if (m.key !== "") n += 1 + string.size(m.key);
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function PutRequest$write(m: PutRequest, b: Uint8Array, p: number): number {
+  if (m.key !== "") { b[p++] = 10; p = string.write(m.key, b, p); }
+  if (m.value.length !== 0) { b[p++] = 18; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function PutRequest$read(r: Reader, end: number, m: PutRequest = PutRequest$new()): PutRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.key = string.read(r);
+        break;
+      case 2:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "example.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function MarshalRequest$new(): MarshalRequest {
+  return { $typeName: "example.MarshalRequest", data: {} };
+}
+
+function MarshalRequest$size(m: MarshalRequest): number {
+  let n = 0;
+  for (const k of Object.keys(m.data)) {
+    const v = m.data[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Any$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MarshalRequest$write(m: MarshalRequest, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.data)) {
+    const v = m.data[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Any$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MarshalRequest$read(r: Reader, end: number, m: MarshalRequest = MarshalRequest$new()): MarshalRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Any | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Any$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.data, k, v ?? Any$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MarshalResponse$new(): MarshalResponse {
+  return { $typeName: "example.MarshalResponse", data: bytes.empty };
+}
+
+function MarshalResponse$size(m: MarshalResponse): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MarshalResponse$write(m: MarshalResponse, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 18; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MarshalResponse$read(r: Reader, end: number, m: MarshalResponse = MarshalResponse$new()): MarshalResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 2:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Any$new(): Any {
+  return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
+}
+
+function Any$size(m: Any): number {
+  let n = 0;
+  if (m.typeUrl !== "") n += 1 + string.size(m.typeUrl);
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Any$write(m: Any, b: Uint8Array, p: number): number {
+  if (m.typeUrl !== "") { b[p++] = 10; p = string.write(m.typeUrl, b, p); }
+  if (m.value.length !== 0) { b[p++] = 18; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Any$read(r: Reader, end: number, m: Any = Any$new()): Any {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.typeUrl = string.read(r);
+        break;
+      case 2:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -40,7 +40,7 @@ type connection struct {
 	peer    limits // what the host accepts
 	methods []method
 	ctx     context.Context // done when the connection has ended
-	drained chan struct{}   // closed after a go-away, when the last call has ended
+	drained chan struct{}   // closed after a go-away, when nothing more can come
 	running sync.WaitGroup  // handlers
 
 	mu       sync.Mutex
@@ -49,7 +49,7 @@ type connection struct {
 	inUse    uint64 // outstanding on all streams from the host
 	outUse   uint64 // outstanding on all streams to it
 	draining bool
-	ended    bool
+	lastPing uint32 // id of the ping before the end, or 0
 }
 
 func newConnection(ctx context.Context, out *outlet, own, peer limits, methods []method) *connection {
@@ -87,19 +87,19 @@ func (c *connection) take(f frame) error {
 	case kindRequest:
 		return c.takeRequest(f)
 	case kindPing:
-		if f.id == 0 || len(f.payload) != 0 {
-			return violationf("ping %d has a payload of %d bytes", f.id, len(f.payload))
+		if f.id == 0 {
+			return violationf("a ping has the id 0")
 		}
 		c.out.put(frame{kind: kindPong, id: f.id})
 		return nil
 	case kindPong:
-		return violationf("pong %d, and there was no ping", f.id)
+		return c.takePong(f)
 	case kindGoAway: // no more calls to the host, and this plugin makes none
 		return nil
 	case kindService: // of references that the host makes; this plugin's service has none
 		return nil
-	case kindRelease:
-		return violationf("an object is released, and this plugin has none")
+	case kindRelease: // of an object that is not there, since this plugin has none
+		return nil
 	}
 
 	call := c.calls[f.id]
@@ -249,10 +249,10 @@ func (c *connection) release(call *call) {
 	}
 	delete(c.calls, call.id)
 	c.places[call.class]--
-	c.closeIfDrained()
+	c.pingIfDrained()
 }
 
-// drain takes no new calls, and closes drained when those in flight are through.
+// drain takes no new calls, and closes drained when those in flight are through and the host knows.
 func (c *connection) drain(reason *callError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -261,13 +261,28 @@ func (c *connection) drain(reason *callError) {
 	}
 	c.draining = true
 	c.out.put(frame{kind: kindGoAway, payload: reason.encode()})
-	c.closeIfDrained()
+	c.pingIfDrained()
 }
 
-func (c *connection) closeIfDrained() {
-	if c.draining && len(c.calls) == 0 && !c.ended {
-		c.ended = true
+// pingIfDrained asks for a pong: requests that were sent before the host read the go-away come
+// before it, and are still refused.
+func (c *connection) pingIfDrained() {
+	if c.draining && len(c.calls) == 0 && c.lastPing == 0 {
+		c.lastPing = 1
+		c.out.put(frame{kind: kindPing, id: c.lastPing})
+	}
+}
+
+func (c *connection) takePong(f frame) error {
+	if c.lastPing == 0 || f.id != c.lastPing {
+		return violationf("pong %d, and there was no ping", f.id)
+	}
+	select {
+	case <-c.drained:
+		return violationf("pong %d has come twice", f.id)
+	default:
 		close(c.drained)
+		return nil
 	}
 }
 

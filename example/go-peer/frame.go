@@ -65,6 +65,12 @@ var flagsOf = map[kind]flags{
 	kindRelease:  0,
 }
 
+// Those about the connection itself, and those whose payload is nothing.
+var (
+	ofConnection = map[kind]bool{kindGoAway: true, kindService: true, kindRelease: true}
+	isEmpty      = map[kind]bool{kindCancel: true, kindEnd: true, kindPing: true, kindPong: true}
+)
+
 type frame struct {
 	kind    kind
 	flags   flags
@@ -117,6 +123,10 @@ func readFrame(in *bufio.Reader) (frame, error) {
 			return f, violationf("a frame of kind %d has flags %#02x", f.kind, uint8(f.flags))
 		case f.method != 0 && f.kind != kindRequest:
 			return f, violationf("a frame of kind %d has method id %d", f.kind, f.method)
+		case f.id != 0 && ofConnection[f.kind]:
+			return f, violationf("a frame of kind %d has request id %d", f.kind, f.id)
+		case length != 0 && isEmpty[f.kind]:
+			return f, violationf("a frame of kind %d has a payload of %d bytes", f.kind, length)
 		}
 		return f, nil
 	}

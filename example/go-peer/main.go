@@ -67,11 +67,19 @@ func serve(s service, own limits) error {
 	c := newConnection(ctx, out, own, o.hello.limits, s.methods)
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
-	end := make(chan error, 1)
+	end := make(chan error, 2)
 	go func() { end <- c.read(way.in) }()
+	if way.in != in {
+		// The end of stdin means that the host is done with this plugin, whatever the transport.
+		go func() {
+			_, _ = io.Copy(io.Discard, in)
+			end <- nil
+		}()
+	}
 	for {
 		select {
 		case <-terminate:
+			signal.Reset(syscall.SIGTERM) // the next one ends it at once
 			c.drain(callErrorf("draining", "the plugin was asked to terminate"))
 		case <-c.drained:
 			out.close()
@@ -103,7 +111,7 @@ type attached struct {
 	out       io.Writer
 }
 
-// attach takes the first offered transport that it can: the host lists the best first.
+// attach takes the first offered transport that it can have: the host lists the best first.
 func attach(offered []transport, stdin *bufio.Reader) (attached, *callError) {
 	for _, t := range offered {
 		switch {

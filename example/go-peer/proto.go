@@ -4,9 +4,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -142,12 +144,18 @@ func (l limits) encode() []byte {
 	return out
 }
 
-// decodeLimits takes what is not said, which is 0, for the default.
+// The longest metadata there can be, whatever the limits say.
+const maxMetadataBytes = 16 << 10
+
+// decodeLimits takes 0 and what is not said for the default; no metadata at all can be meant.
 func decodeLimits(encoded []byte) (limits, error) {
 	l := defaultLimits
 	m, err := decode(encoded)
 	for i, limit := range l.all() {
 		*limit = cmp.Or(m.number(protowire.Number(i+1)), *limit)
+	}
+	if said := m.numbers(7); len(said) > 0 {
+		l.metadataBytes = min(m.number(7), maxMetadataBytes)
 	}
 	return l, err
 }
@@ -177,6 +185,10 @@ func decodeMetadata(encoded []byte) ([]entry, error) {
 		e := entry{inner.text(1), inner.last(2).bytes}
 		if e.name == "" || len(e.name) > 256 || strings.Trim(e.name, metadataNameChars) != "" {
 			return nil, fmt.Errorf("%q is no name", e.name)
+		}
+		isText := utf8.Valid(e.value) && !bytes.ContainsAny(e.value, "\r\n")
+		if !isText && !strings.HasSuffix(e.name, "-bin") {
+			return nil, fmt.Errorf("the value of %q is not a line of text", e.name)
 		}
 		entries = append(entries, e)
 	}

@@ -51,7 +51,9 @@ export function genericCodec<Desc extends DescMessage>(
     read(buffer, from, to, owned) {
       // fromBinary makes `bytes` fields and unknown fields views of its input, so the input must
       // be memory that nobody else writes to.
-      const bytes = owned ? buffer.subarray(from, to) : buffer.slice(from, to);
+      // `slice` of a Buffer would be no copy.
+      const view = new Uint8Array(buffer.buffer, buffer.byteOffset + from, to - from);
+      const bytes = owned ? view : view.slice();
       try {
         return fromBinary(schema, bytes);
       } catch (error) {

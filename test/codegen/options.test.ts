@@ -48,8 +48,10 @@ test("rewrite_imports applies to messages", () => {
   expect(text).toContain('from "@example/messages/b/text_pb.js";');
 });
 
-test("the runtime is imported from bun-plug/codegen-v1 only", () => {
+test("the runtime is imported from bun-plug/codegen-v1, and create from protobuf-es", () => {
   const from = [...run("")["a/kv_plug.ts"]!.matchAll(/ from "(.*)";/g)].map(([, path]) => path);
 
-  expect(new Set(from)).toEqual(new Set(["bun-plug/codegen-v1", "../b/text_pb.js"]));
+  expect(new Set(from)).toEqual(
+    new Set(["bun-plug/codegen-v1", "@bufbuild/protobuf", "../b/text_pb.js"]),
+  );
 });

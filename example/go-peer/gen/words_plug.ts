@@ -5,11 +5,12 @@
 // @generated from file words.proto (package words, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { ReportResponse, Text } from "./words_pb.ts";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bool, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { RepeatRequest, ReportRequest, ReportResponse, Text, WaitRequest } from "./words_pb.ts";
 import { RepeatRequestSchema, ReportRequestSchema, ReportResponseSchema, TextSchema, WaitRequestSchema } from "./words_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Words is about words.
@@ -139,11 +140,75 @@ export interface WordsHandler {
   report(name: string, whenEnded: boolean, context: CallContext): MessageInitShape<typeof ReportResponseSchema> | Promise<MessageInitShape<typeof ReportResponseSchema>>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
-const WaitRequest$codec = /*@__PURE__*/ genericCodec(WaitRequestSchema);
-const RepeatRequest$codec = /*@__PURE__*/ genericCodec(RepeatRequestSchema);
-const ReportRequest$codec = /*@__PURE__*/ genericCodec(ReportRequestSchema);
-const ReportResponse$codec = /*@__PURE__*/ genericCodec(ReportResponseSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "words.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("words.Text", b, from, to, owned), to)),
+};
+
+const WaitRequest$codec: MessageCodec<WaitRequest, MessageInitShape<typeof WaitRequestSchema>> = {
+  typeName: "words.WaitRequest",
+  from: (init) => create(WaitRequestSchema, init),
+  size(m) {
+    try {
+      return WaitRequest$size(m);
+    } catch (error) {
+      throw notEncodable(WaitRequestSchema, m, error);
+    }
+  },
+  write: WaitRequest$write,
+  read: (b, from, to, owned) => reader.end(WaitRequest$read(reader.start("words.WaitRequest", b, from, to, owned), to)),
+};
+
+const RepeatRequest$codec: MessageCodec<RepeatRequest, MessageInitShape<typeof RepeatRequestSchema>> = {
+  typeName: "words.RepeatRequest",
+  from: (init) => create(RepeatRequestSchema, init),
+  size(m) {
+    try {
+      return RepeatRequest$size(m);
+    } catch (error) {
+      throw notEncodable(RepeatRequestSchema, m, error);
+    }
+  },
+  write: RepeatRequest$write,
+  read: (b, from, to, owned) => reader.end(RepeatRequest$read(reader.start("words.RepeatRequest", b, from, to, owned), to)),
+};
+
+const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof ReportRequestSchema>> = {
+  typeName: "words.ReportRequest",
+  from: (init) => create(ReportRequestSchema, init),
+  size(m) {
+    try {
+      return ReportRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ReportRequestSchema, m, error);
+    }
+  },
+  write: ReportRequest$write,
+  read: (b, from, to, owned) => reader.end(ReportRequest$read(reader.start("words.ReportRequest", b, from, to, owned), to)),
+};
+
+const ReportResponse$codec: MessageCodec<ReportResponse, MessageInitShape<typeof ReportResponseSchema>> = {
+  typeName: "words.ReportResponse",
+  from: (init) => create(ReportResponseSchema, init),
+  size(m) {
+    try {
+      return ReportResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ReportResponseSchema, m, error);
+    }
+  },
+  write: ReportResponse$write,
+  read: (b, from, to, owned) => reader.end(ReportResponse$read(reader.start("words.ReportResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc words.Words.Echo */
 const Words$echo: UnaryMethod<
@@ -360,4 +425,184 @@ export function runWords(handler: WordsHandler, options?: RunOptions): Promise<v
  */
 export function testWords(handler: WordsHandler, options?: TestOptions): Promise<Words & AsyncDisposable> {
   return testService(Words, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "words.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function WaitRequest$new(): WaitRequest {
+  return { $typeName: "words.WaitRequest", name: "", milliseconds: 0 };
+}
+
+function WaitRequest$size(m: WaitRequest): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.milliseconds !== 0) n += 1 + uint32.size(m.milliseconds);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function WaitRequest$write(m: WaitRequest, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.milliseconds !== 0) { b[p++] = 16; p = uint32.write(m.milliseconds, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function WaitRequest$read(r: Reader, end: number, m: WaitRequest = WaitRequest$new()): WaitRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.milliseconds = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function RepeatRequest$new(): RepeatRequest {
+  return { $typeName: "words.RepeatRequest", name: "", text: "", times: 0 };
+}
+
+function RepeatRequest$size(m: RepeatRequest): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.times !== 0) n += 1 + uint32.size(m.times);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function RepeatRequest$write(m: RepeatRequest, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.text !== "") { b[p++] = 18; p = string.write(m.text, b, p); }
+  if (m.times !== 0) { b[p++] = 24; p = uint32.write(m.times, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function RepeatRequest$read(r: Reader, end: number, m: RepeatRequest = RepeatRequest$new()): RepeatRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.text = string.read(r);
+        break;
+      case 3:
+        m.times = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReportRequest$new(): ReportRequest {
+  return { $typeName: "words.ReportRequest", name: "", whenEnded: false };
+}
+
+function ReportRequest$size(m: ReportRequest): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.whenEnded) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReportRequest$write(m: ReportRequest, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.whenEnded) { b[p++] = 16; p = bool.write(m.whenEnded, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReportRequest$read(r: Reader, end: number, m: ReportRequest = ReportRequest$new()): ReportRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.whenEnded = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ReportResponse$new(): ReportResponse {
+  return { $typeName: "words.ReportResponse", sent: 0, end: "" };
+}
+
+function ReportResponse$size(m: ReportResponse): number {
+  let n = 0;
+  if (m.sent !== 0) n += 1 + uint32.size(m.sent);
+  if (m.end !== "") n += 1 + string.size(m.end);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ReportResponse$write(m: ReportResponse, b: Uint8Array, p: number): number {
+  if (m.sent !== 0) { b[p++] = 8; p = uint32.write(m.sent, b, p); }
+  if (m.end !== "") { b[p++] = 18; p = string.write(m.end, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ReportResponse$read(r: Reader, end: number, m: ReportResponse = ReportResponse$new()): ReportResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sent = uint32.read(r);
+        break;
+      case 2:
+        m.end = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

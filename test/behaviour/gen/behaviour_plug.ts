@@ -4,11 +4,13 @@
 // @generated from file behaviour.proto (package behaviour, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Blob, Books, CountElement, Number, Terms } from "./behaviour_pb.ts";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bytes, double, int32, int64, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Blob, Books, CountElement, CountRequest, Event, Number, Terms, Text } from "./behaviour_pb.ts";
 import { BlobSchema, BooksSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TermsSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { Empty } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -243,15 +245,131 @@ export interface BehaviourHandler {
   pluginBooks(context: CallContext): MessageInitShape<typeof BooksSchema> | Promise<MessageInitShape<typeof BooksSchema>>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
-const Blob$codec = /*@__PURE__*/ genericCodec(BlobSchema);
-const Number$codec = /*@__PURE__*/ genericCodec(NumberSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const CountRequest$codec = /*@__PURE__*/ genericCodec(CountRequestSchema);
-const CountElement$codec = /*@__PURE__*/ genericCodec(CountElementSchema);
-const Event$codec = /*@__PURE__*/ genericCodec(EventSchema);
-const Terms$codec = /*@__PURE__*/ genericCodec(TermsSchema);
-const Books$codec = /*@__PURE__*/ genericCodec(BooksSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "behaviour.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("behaviour.Text", b, from, to, owned), to)),
+};
+
+const Blob$codec: MessageCodec<Blob, MessageInitShape<typeof BlobSchema>> = {
+  typeName: "behaviour.Blob",
+  from: (init) => create(BlobSchema, init),
+  size(m) {
+    try {
+      return Blob$size(m);
+    } catch (error) {
+      throw notEncodable(BlobSchema, m, error);
+    }
+  },
+  write: Blob$write,
+  read: (b, from, to, owned) => reader.end(Blob$read(reader.start("behaviour.Blob", b, from, to, owned), to)),
+};
+
+const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
+  typeName: "behaviour.Number",
+  from: (init) => create(NumberSchema, init),
+  size(m) {
+    try {
+      return Number$size(m);
+    } catch (error) {
+      throw notEncodable(NumberSchema, m, error);
+    }
+  },
+  write: Number$write,
+  read: (b, from, to, owned) => reader.end(Number$read(reader.start("behaviour.Number", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const CountRequest$codec: MessageCodec<CountRequest, MessageInitShape<typeof CountRequestSchema>> = {
+  typeName: "behaviour.CountRequest",
+  from: (init) => create(CountRequestSchema, init),
+  size(m) {
+    try {
+      return CountRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CountRequestSchema, m, error);
+    }
+  },
+  write: CountRequest$write,
+  read: (b, from, to, owned) => reader.end(CountRequest$read(reader.start("behaviour.CountRequest", b, from, to, owned), to)),
+};
+
+const CountElement$codec: MessageCodec<CountElement, MessageInitShape<typeof CountElementSchema>> = {
+  typeName: "behaviour.CountElement",
+  from: (init) => create(CountElementSchema, init),
+  size(m) {
+    try {
+      return CountElement$size(m);
+    } catch (error) {
+      throw notEncodable(CountElementSchema, m, error);
+    }
+  },
+  write: CountElement$write,
+  read: (b, from, to, owned) => reader.end(CountElement$read(reader.start("behaviour.CountElement", b, from, to, owned), to)),
+};
+
+const Event$codec: MessageCodec<Event, MessageInitShape<typeof EventSchema>> = {
+  typeName: "behaviour.Event",
+  from: (init) => create(EventSchema, init),
+  size(m) {
+    try {
+      return Event$size(m);
+    } catch (error) {
+      throw notEncodable(EventSchema, m, error);
+    }
+  },
+  write: Event$write,
+  read: (b, from, to, owned) => reader.end(Event$read(reader.start("behaviour.Event", b, from, to, owned), to)),
+};
+
+const Terms$codec: MessageCodec<Terms, MessageInitShape<typeof TermsSchema>> = {
+  typeName: "behaviour.Terms",
+  from: (init) => create(TermsSchema, init),
+  size(m) {
+    try {
+      return Terms$size(m);
+    } catch (error) {
+      throw notEncodable(TermsSchema, m, error);
+    }
+  },
+  write: Terms$write,
+  read: (b, from, to, owned) => reader.end(Terms$read(reader.start("behaviour.Terms", b, from, to, owned), to)),
+};
+
+const Books$codec: MessageCodec<Books, MessageInitShape<typeof BooksSchema>> = {
+  typeName: "behaviour.Books",
+  from: (init) => create(BooksSchema, init),
+  size(m) {
+    try {
+      return Books$size(m);
+    } catch (error) {
+      throw notEncodable(BooksSchema, m, error);
+    }
+  },
+  write: Books$write,
+  read: (b, from, to, owned) => reader.end(Books$read(reader.start("behaviour.Books", b, from, to, owned), to)),
+};
 
 /** @generated from rpc behaviour.Behaviour.Echo */
 const Behaviour$echo: UnaryMethod<
@@ -606,4 +724,325 @@ export function runBehaviour(handler: BehaviourHandler, options?: RunOptions): P
  */
 export function testBehaviour(handler: BehaviourHandler, options?: TestOptions): Promise<Behaviour & AsyncDisposable> {
   return testService(Behaviour, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "behaviour.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Blob$new(): Blob {
+  return { $typeName: "behaviour.Blob", data: bytes.empty };
+}
+
+function Blob$size(m: Blob): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Blob$write(m: Blob, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 10; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Blob$read(r: Reader, end: number, m: Blob = Blob$new()): Blob {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Number$new(): Number {
+  return { $typeName: "behaviour.Number", number: zero64 };
+}
+
+function Number$size(m: Number): number {
+  let n = 0;
+  if (m.number) n += 1 + int64.size(m.number);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Number$write(m: Number, b: Uint8Array, p: number): number {
+  if (m.number) { b[p++] = 8; p = int64.write(m.number, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Number$read(r: Reader, end: number, m: Number = Number$new()): Number {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function CountRequest$new(): CountRequest {
+  return { $typeName: "behaviour.CountRequest", from: 0, to: 0, padding: 0, pauseMs: 0 };
+}
+
+function CountRequest$size(m: CountRequest): number {
+  let n = 0;
+  if (m.from !== 0) n += 1 + int32.size(m.from);
+  if (m.to !== 0) n += 1 + int32.size(m.to);
+  if (m.padding !== 0) n += 1 + int32.size(m.padding);
+  if (m.pauseMs !== 0) n += 1 + int32.size(m.pauseMs);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountRequest$write(m: CountRequest, b: Uint8Array, p: number): number {
+  if (m.from !== 0) { b[p++] = 8; p = int32.write(m.from, b, p); }
+  if (m.to !== 0) { b[p++] = 16; p = int32.write(m.to, b, p); }
+  if (m.padding !== 0) { b[p++] = 24; p = int32.write(m.padding, b, p); }
+  if (m.pauseMs !== 0) { b[p++] = 32; p = int32.write(m.pauseMs, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountRequest$read(r: Reader, end: number, m: CountRequest = CountRequest$new()): CountRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.from = int32.read(r);
+        break;
+      case 2:
+        m.to = int32.read(r);
+        break;
+      case 3:
+        m.padding = int32.read(r);
+        break;
+      case 4:
+        m.pauseMs = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CountElement$new(): CountElement {
+  return { $typeName: "behaviour.CountElement", number: 0, padding: bytes.empty };
+}
+
+function CountElement$size(m: CountElement): number {
+  let n = 0;
+  if (m.number !== 0) n += 1 + int32.size(m.number);
+  if (m.padding.length !== 0) n += 1 + bytes.size(m.padding);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountElement$write(m: CountElement, b: Uint8Array, p: number): number {
+  if (m.number !== 0) { b[p++] = 8; p = int32.write(m.number, b, p); }
+  if (m.padding.length !== 0) { b[p++] = 18; p = bytes.write(m.padding, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountElement$read(r: Reader, end: number, m: CountElement = CountElement$new()): CountElement {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int32.read(r);
+        break;
+      case 2:
+        m.padding = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Event$new(): Event {
+  return { $typeName: "behaviour.Event", what: "" };
+}
+
+function Event$size(m: Event): number {
+  let n = 0;
+  if (m.what !== "") n += 1 + string.size(m.what);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Event$write(m: Event, b: Uint8Array, p: number): number {
+  if (m.what !== "") { b[p++] = 10; p = string.write(m.what, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Event$read(r: Reader, end: number, m: Event = Event$new()): Event {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.what = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Terms$new(): Terms {
+  return { $typeName: "behaviour.Terms", traceparent: "" };
+}
+
+function Terms$size(m: Terms): number {
+  let n = 0;
+  if (m.leftMs !== undefined) n += 1 + double.size(m.leftMs);
+  if (m.traceparent !== "") n += 1 + string.size(m.traceparent);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Terms$write(m: Terms, b: Uint8Array, p: number): number {
+  if (m.leftMs !== undefined) { b[p++] = 9; p = double.write(m.leftMs, b, p); }
+  if (m.traceparent !== "") { b[p++] = 18; p = string.write(m.traceparent, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Terms$read(r: Reader, end: number, m: Terms = Terms$new()): Terms {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.leftMs = double.read(r);
+        break;
+      case 2:
+        m.traceparent = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Books$new(): Books {
+  return { $typeName: "behaviour.Books", outgoingCount: 0, incomingCount: 0, idCount: 0, deadlineCount: 0, sentBytes: 0, receivedBytes: 0 };
+}
+
+function Books$size(m: Books): number {
+  let n = 0;
+  if (m.outgoingCount !== 0) n += 1 + uint32.size(m.outgoingCount);
+  if (m.incomingCount !== 0) n += 1 + uint32.size(m.incomingCount);
+  if (m.idCount !== 0) n += 1 + uint32.size(m.idCount);
+  if (m.deadlineCount !== 0) n += 1 + uint32.size(m.deadlineCount);
+  if (!Object.is(m.sentBytes, 0)) n += 1 + double.size(m.sentBytes);
+  if (!Object.is(m.receivedBytes, 0)) n += 1 + double.size(m.receivedBytes);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Books$write(m: Books, b: Uint8Array, p: number): number {
+  if (m.outgoingCount !== 0) { b[p++] = 8; p = uint32.write(m.outgoingCount, b, p); }
+  if (m.incomingCount !== 0) { b[p++] = 16; p = uint32.write(m.incomingCount, b, p); }
+  if (m.idCount !== 0) { b[p++] = 24; p = uint32.write(m.idCount, b, p); }
+  if (m.deadlineCount !== 0) { b[p++] = 32; p = uint32.write(m.deadlineCount, b, p); }
+  if (!Object.is(m.sentBytes, 0)) { b[p++] = 41; p = double.write(m.sentBytes, b, p); }
+  if (!Object.is(m.receivedBytes, 0)) { b[p++] = 49; p = double.write(m.receivedBytes, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Books$read(r: Reader, end: number, m: Books = Books$new()): Books {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.outgoingCount = uint32.read(r);
+        break;
+      case 2:
+        m.incomingCount = uint32.read(r);
+        break;
+      case 3:
+        m.idCount = uint32.read(r);
+        break;
+      case 4:
+        m.deadlineCount = uint32.read(r);
+        break;
+      case 5:
+        m.sentBytes = double.read(r);
+        break;
+      case 6:
+        m.receivedBytes = double.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -6,9 +6,12 @@
 
 // A comment on the package.
 
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { Text } from "./comments_pb.ts";
 import { TextSchema } from "./comments_pb.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Leading comment of the service. It has:
@@ -98,7 +101,19 @@ export interface CommentedHandler {
   old(text: string, context: CallContext): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.comments.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.comments.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.comments.Commented.Ping */
 const Commented$ping: UnaryMethod<
@@ -349,4 +364,35 @@ export function runRetired(handler: RetiredHandler, options?: RunOptions): Promi
  */
 export function testRetired(handler: RetiredHandler, options?: TestOptions): Promise<Retired & AsyncDisposable> {
   return testService(Retired, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "golden.comments.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

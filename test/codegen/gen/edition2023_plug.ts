@@ -4,11 +4,12 @@
 // @generated from file edition2023.proto (package golden.edition2023, edition 2023)
 /* eslint-disable */
 
-import type { Closed, Everything, Open, Sub, SubSchema } from "./edition2023_pb.ts";
+import type { Closed, Everything, One, Open, Sub, SubSchema } from "./edition2023_pb.ts";
 import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import { create } from "@bufbuild/protobuf";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -66,8 +67,33 @@ export interface Edition2023Handler {
   echoOne(only: bigint, context: CallContext): bigint | undefined | Promise<bigint | undefined>;
 }
 
-const Everything$codec = /*@__PURE__*/ genericCodec(EverythingSchema);
-const One$codec = /*@__PURE__*/ genericCodec(OneSchema);
+const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.edition2023.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.edition2023.Everything", b, from, to, owned), to)),
+};
+
+const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.edition2023.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$write,
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.edition2023.One", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.edition2023.Edition2023.EchoEverything */
 const Edition2023$echoEverything: UnaryMethod<
@@ -175,4 +201,180 @@ export function runEdition2023(handler: Edition2023Handler, options?: RunOptions
  */
 export function testEdition2023(handler: Edition2023Handler, options?: TestOptions): Promise<Edition2023 & AsyncDisposable> {
   return testService(Edition2023, handler, options);
+}
+
+let Everything$prototype: object | undefined;
+
+function Everything$new(): Everything {
+  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  m.implicit = "";
+  m.delimitedList = [];
+  m.expanded = [];
+  m.choice = { case: undefined };
+  return m;
+}
+
+function Everything$size(m: Everything): number {
+  let n = 0;
+  if (has(m, "explicit")) n += 1 + string.size(m.explicit);
+  if (m.implicit !== "") n += 1 + string.size(m.implicit);
+  if (has(m, "required")) n += 1 + string.size(m.required);
+  else requiredIsUnset();
+  if (has(m, "withDefault")) n += 1 + int32.size(m.withDefault);
+  if (has(m, "open")) n += 1 + int32.size(m.open);
+  if (has(m, "closed")) n += 1 + int32.size(m.closed);
+  if (m.delimited !== undefined) n += 1 + 1 + Sub$size(m.delimited);
+  for (const v of m.delimitedList) n += 1 + 1 + Sub$size(v);
+  for (const v of m.expanded) n += 1 + int32.size(v);
+  switch (m.choice.case) {
+    case "chosen":
+      n += 1 + 1 + Sub$size(m.choice.value);
+      break;
+    case "number":
+      n += 1 + int64.size(m.choice.value);
+      break;
+  }
+  if (m.last !== undefined) n += 1 + held(hold(), Sub$size(m.last));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything$write(m: Everything, b: Uint8Array, p: number): number {
+  if (has(m, "explicit")) { b[p++] = 10; p = string.write(m.explicit, b, p); }
+  if (m.implicit !== "") { b[p++] = 18; p = string.write(m.implicit, b, p); }
+  if (has(m, "required")) { b[p++] = 26; p = string.write(m.required, b, p); }
+  else requiredIsUnset();
+  if (has(m, "withDefault")) { b[p++] = 32; p = int32.write(m.withDefault, b, p); }
+  if (has(m, "open")) { b[p++] = 40; p = int32.write(m.open, b, p); }
+  if (has(m, "closed")) { b[p++] = 48; p = int32.write(m.closed, b, p); }
+  if (m.delimited !== undefined) { b[p++] = 59; p = Sub$write(m.delimited, b, p); b[p++] = 60; }
+  for (const v of m.delimitedList) { b[p++] = 67; p = Sub$write(v, b, p); b[p++] = 68; }
+  for (const v of m.expanded) { b[p++] = 72; p = int32.write(v, b, p); }
+  switch (m.choice.case) {
+    case "chosen":
+      { b[p++] = 83; p = Sub$write(m.choice.value, b, p); b[p++] = 84; }
+      break;
+    case "number":
+      { b[p++] = 88; p = int64.write(m.choice.value, b, p); }
+      break;
+  }
+  if (m.last !== undefined) { b[p++] = 98; p = Sub$write(m.last, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything$read(r: Reader, end: number, m: Everything = Everything$new()): Everything {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.explicit = string.read(r);
+        break;
+      case 2:
+        m.implicit = string.read(r);
+        break;
+      case 3:
+        m.required = string.read(r);
+        break;
+      case 4:
+        m.withDefault = int32.read(r);
+        break;
+      case 5:
+        m.open = int32.read(r) as Open;
+        break;
+      case 6: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.closed = v as Closed;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 7:
+        m.delimited = Sub$read(r, r.enterGroup(), m.delimited, 7);
+        break;
+      case 8:
+        m.delimitedList.push(Sub$read(r, r.enterGroup(), undefined, 8));
+        break;
+      case 9:
+        int32.readAll(r, tag, m.expanded);
+        break;
+      case 10:
+        m.choice = { case: "chosen", value: Sub$read(r, r.enterGroup(), m.choice.case === "chosen" ? m.choice.value : undefined, 10) };
+        break;
+      case 11:
+        m.choice = { case: "number", value: int64.read(r) };
+        break;
+      case 12:
+        m.last = Sub$read(r, r.enter(), m.last);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let One$prototype: object | undefined;
+
+function One$new(): One {
+  const m = withDefaults<One>(One$prototype ??= prototypeOf(OneSchema), "golden.edition2023.One");
+  return m;
+}
+
+function One$size(m: One): number {
+  let n = 0;
+  if (has(m, "only")) n += 1 + int64.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function One$write(m: One, b: Uint8Array, p: number): number {
+  if (has(m, "only")) { b[p++] = 8; p = int64.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function One$read(r: Reader, end: number, m: One = One$new()): One {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Sub$new(): Sub {
+  return { $typeName: "golden.edition2023.Sub", name: "" };
+}
+
+function Sub$size(m: Sub): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Sub$write(m: Sub, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Sub$read(r: Reader, end: number, m: Sub = Sub$new(), group = 0): Sub {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }

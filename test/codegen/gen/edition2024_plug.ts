@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Hidden, HiddenSchema } from "./edition2024_pb.ts";
-import { AnswerSchema, QuestionSchema } from "./edition2024_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import { create } from "@bufbuild/protobuf";
+import type { Answer, Hidden, Question } from "./edition2024_pb.ts";
+import { AnswerSchema, HiddenSchema, QuestionSchema } from "./edition2024_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, loadService, notEncodable, prototypeOf, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -30,8 +31,33 @@ export interface Edition2024Handler {
   ask(hidden: Hidden | undefined, text: string, context: CallContext): string | undefined | Promise<string | undefined>;
 }
 
-const Question$codec = /*@__PURE__*/ genericCodec(QuestionSchema);
-const Answer$codec = /*@__PURE__*/ genericCodec(AnswerSchema);
+const Question$codec: MessageCodec<Question, MessageInitShape<typeof QuestionSchema>> = {
+  typeName: "golden.edition2024.Question",
+  from: (init) => create(QuestionSchema, init),
+  size(m) {
+    try {
+      return Question$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(QuestionSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Question$write(beginWrite(m, Question$size), b, p),
+  read: (b, from, to, owned) => reader.end(Question$read(reader.start("golden.edition2024.Question", b, from, to, owned), to)),
+};
+
+const Answer$codec: MessageCodec<Answer, MessageInitShape<typeof AnswerSchema>> = {
+  typeName: "golden.edition2024.Answer",
+  from: (init) => create(AnswerSchema, init),
+  size(m) {
+    try {
+      return Answer$size(m);
+    } catch (error) {
+      throw notEncodable(AnswerSchema, m, error);
+    }
+  },
+  write: Answer$write,
+  read: (b, from, to, owned) => reader.end(Answer$read(reader.start("golden.edition2024.Answer", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.edition2024.Edition2024.Ask */
 const Edition2024$ask: UnaryMethod<
@@ -104,4 +130,108 @@ export function runEdition2024(handler: Edition2024Handler, options?: RunOptions
  */
 export function testEdition2024(handler: Edition2024Handler, options?: TestOptions): Promise<Edition2024 & AsyncDisposable> {
   return testService(Edition2024, handler, options);
+}
+
+function Question$new(): Question {
+  return { $typeName: "golden.edition2024.Question", text: "" };
+}
+
+function Question$size(m: Question): number {
+  let n = 0;
+  if (m.hidden !== undefined) n += 1 + held(hold(), Hidden$size(m.hidden));
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Question$write(m: Question, b: Uint8Array, p: number): number {
+  if (m.hidden !== undefined) { b[p++] = 10; p = Hidden$write(m.hidden, b, writeHeld(b, p)); }
+  if (m.text !== "") { b[p++] = 18; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Question$read(r: Reader, end: number, m: Question = Question$new()): Question {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.hidden = Hidden$read(r, r.enter(), m.hidden);
+        break;
+      case 2:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Answer$prototype: object | undefined;
+
+function Answer$new(): Answer {
+  const m = withDefaults<Answer>(Answer$prototype ??= prototypeOf(AnswerSchema), "golden.edition2024.Answer");
+  return m;
+}
+
+function Answer$size(m: Answer): number {
+  let n = 0;
+  if (has(m, "text")) n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Answer$write(m: Answer, b: Uint8Array, p: number): number {
+  if (has(m, "text")) { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Answer$read(r: Reader, end: number, m: Answer = Answer$new()): Answer {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Hidden$prototype: object | undefined;
+
+function Hidden$new(): Hidden {
+  const m = withDefaults<Hidden>(Hidden$prototype ??= prototypeOf(HiddenSchema), "golden.edition2024.Hidden");
+  return m;
+}
+
+function Hidden$size(m: Hidden): number {
+  let n = 0;
+  if (has(m, "name")) n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Hidden$write(m: Hidden, b: Uint8Array, p: number): number {
+  if (has(m, "name")) { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Hidden$read(r: Reader, end: number, m: Hidden = Hidden$new()): Hidden {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

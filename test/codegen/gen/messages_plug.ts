@@ -5,12 +5,13 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Choice, Outer, Outer_Inner, Outer_Inner_Kind, TwoChoices } from "./messages_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import type { Choice, OnlyChoice, Outer, Outer_Inner, Outer_Inner_Kind, TwoChoices } from "./messages_pb.ts";
 import { ChoiceSchema, OnlyChoiceSchema, OuterSchema, Outer_InnerSchema, TwoChoicesSchema } from "./messages_pb.ts";
 import type { Point, Unit } from "./nested/deep/types_pb.ts";
 import { PointSchema } from "./nested/deep/types_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.messages.Messages
@@ -94,12 +95,89 @@ export interface MessagesHandler {
   echoNested(name: string, kind: Outer_Inner_Kind, children: Outer_Inner[], context: CallContext): MessageInitShape<typeof Outer_InnerSchema> | Promise<MessageInitShape<typeof Outer_InnerSchema>>;
 }
 
-const Outer$codec = /*@__PURE__*/ genericCodec(OuterSchema);
-const Choice$codec = /*@__PURE__*/ genericCodec(ChoiceSchema);
-const OnlyChoice$codec = /*@__PURE__*/ genericCodec(OnlyChoiceSchema);
-const TwoChoices$codec = /*@__PURE__*/ genericCodec(TwoChoicesSchema);
-const Point$codec = /*@__PURE__*/ genericCodec(PointSchema);
-const Outer_Inner$codec = /*@__PURE__*/ genericCodec(Outer_InnerSchema);
+const Outer$codec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
+  typeName: "golden.messages.Outer",
+  from: (init) => create(OuterSchema, init),
+  size(m) {
+    try {
+      return Outer$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OuterSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Outer$write(beginWrite(m, Outer$size), b, p),
+  read: (b, from, to, owned) => reader.end(Outer$read(reader.start("golden.messages.Outer", b, from, to, owned), to)),
+};
+
+const Choice$codec: MessageCodec<Choice, MessageInitShape<typeof ChoiceSchema>> = {
+  typeName: "golden.messages.Choice",
+  from: (init) => create(ChoiceSchema, init),
+  size(m) {
+    try {
+      return Choice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Choice$write(beginWrite(m, Choice$size), b, p),
+  read: (b, from, to, owned) => reader.end(Choice$read(reader.start("golden.messages.Choice", b, from, to, owned), to)),
+};
+
+const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
+  typeName: "golden.messages.OnlyChoice",
+  from: (init) => create(OnlyChoiceSchema, init),
+  size(m) {
+    try {
+      return OnlyChoice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyChoice$read(reader.start("golden.messages.OnlyChoice", b, from, to, owned), to)),
+};
+
+const TwoChoices$codec: MessageCodec<TwoChoices, MessageInitShape<typeof TwoChoicesSchema>> = {
+  typeName: "golden.messages.TwoChoices",
+  from: (init) => create(TwoChoicesSchema, init),
+  size(m) {
+    try {
+      return TwoChoices$size(m);
+    } catch (error) {
+      throw notEncodable(TwoChoicesSchema, m, error);
+    }
+  },
+  write: TwoChoices$write,
+  read: (b, from, to, owned) => reader.end(TwoChoices$read(reader.start("golden.messages.TwoChoices", b, from, to, owned), to)),
+};
+
+const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
+  typeName: "golden.deep.Point",
+  from: (init) => create(PointSchema, init),
+  size(m) {
+    try {
+      return Point$size(m);
+    } catch (error) {
+      throw notEncodable(PointSchema, m, error);
+    }
+  },
+  write: Point$write,
+  read: (b, from, to, owned) => reader.end(Point$read(reader.start("golden.deep.Point", b, from, to, owned), to)),
+};
+
+const Outer_Inner$codec: MessageCodec<Outer_Inner, MessageInitShape<typeof Outer_InnerSchema>> = {
+  typeName: "golden.messages.Outer.Inner",
+  from: (init) => create(Outer_InnerSchema, init),
+  size(m) {
+    try {
+      return Outer_Inner$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(Outer_InnerSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Outer_Inner$write(beginWrite(m, Outer_Inner$size), b, p),
+  read: (b, from, to, owned) => reader.end(Outer_Inner$read(reader.start("golden.messages.Outer.Inner", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.messages.Messages.EchoOuter */
 const Messages$echoOuter: UnaryMethod<
@@ -288,4 +366,334 @@ export function runMessages(handler: MessagesHandler, options?: RunOptions): Pro
  */
 export function testMessages(handler: MessagesHandler, options?: TestOptions): Promise<Messages & AsyncDisposable> {
   return testService(Messages, handler, options);
+}
+
+function Outer$new(): Outer {
+  return { $typeName: "golden.messages.Outer", kind: 0, unit: 0 };
+}
+
+function Outer$size(m: Outer): number {
+  let n = 0;
+  if (m.inner !== undefined) n += 1 + held(hold(), Outer_Inner$size(m.inner));
+  if (m.kind !== 0) n += 1 + int32.size(m.kind);
+  if (m.point !== undefined) n += 1 + held(hold(), Point$size(m.point));
+  if (m.unit !== 0) n += 1 + int32.size(m.unit);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Outer$write(m: Outer, b: Uint8Array, p: number): number {
+  if (m.inner !== undefined) { b[p++] = 10; p = Outer_Inner$write(m.inner, b, writeHeld(b, p)); }
+  if (m.kind !== 0) { b[p++] = 16; p = int32.write(m.kind, b, p); }
+  if (m.point !== undefined) { b[p++] = 26; p = Point$write(m.point, b, writeHeld(b, p)); }
+  if (m.unit !== 0) { b[p++] = 32; p = int32.write(m.unit, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Outer$read(r: Reader, end: number, m: Outer = Outer$new()): Outer {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.inner = Outer_Inner$read(r, r.enter(), m.inner);
+        break;
+      case 2:
+        m.kind = int32.read(r) as Outer_Inner_Kind;
+        break;
+      case 3:
+        m.point = Point$read(r, r.enter(), m.point);
+        break;
+      case 4:
+        m.unit = int32.read(r) as Unit;
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Choice$new(): Choice {
+  return { $typeName: "golden.messages.Choice", before: 0, what: { case: undefined }, after: "" };
+}
+
+function Choice$size(m: Choice): number {
+  let n = 0;
+  if (m.before !== 0) n += 1 + int32.size(m.before);
+  switch (m.what.case) {
+    case "text":
+      n += 1 + string.size(m.what.value);
+      break;
+    case "data":
+      n += 1 + bytes.size(m.what.value);
+      break;
+    case "long":
+      n += 1 + int64.size(m.what.value);
+      break;
+    case "inner":
+      n += 1 + held(hold(), Outer_Inner$size(m.what.value));
+      break;
+    case "unit":
+      n += 1 + int32.size(m.what.value);
+      break;
+  }
+  if (m.after !== "") n += 1 + string.size(m.after);
+  switch (m.what.case) {
+    case "point":
+      n += 1 + held(hold(), Point$size(m.what.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Choice$write(m: Choice, b: Uint8Array, p: number): number {
+  if (m.before !== 0) { b[p++] = 8; p = int32.write(m.before, b, p); }
+  switch (m.what.case) {
+    case "text":
+      { b[p++] = 18; p = string.write(m.what.value, b, p); }
+      break;
+    case "data":
+      { b[p++] = 26; p = bytes.write(m.what.value, b, p); }
+      break;
+    case "long":
+      { b[p++] = 32; p = int64.write(m.what.value, b, p); }
+      break;
+    case "inner":
+      { b[p++] = 42; p = Outer_Inner$write(m.what.value, b, writeHeld(b, p)); }
+      break;
+    case "unit":
+      { b[p++] = 48; p = int32.write(m.what.value, b, p); }
+      break;
+  }
+  if (m.after !== "") { b[p++] = 58; p = string.write(m.after, b, p); }
+  switch (m.what.case) {
+    case "point":
+      { b[p++] = 66; p = Point$write(m.what.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Choice$read(r: Reader, end: number, m: Choice = Choice$new()): Choice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.before = int32.read(r);
+        break;
+      case 2:
+        m.what = { case: "text", value: string.read(r) };
+        break;
+      case 3:
+        m.what = { case: "data", value: bytes.read(r) };
+        break;
+      case 4:
+        m.what = { case: "long", value: int64.read(r) };
+        break;
+      case 5:
+        m.what = { case: "inner", value: Outer_Inner$read(r, r.enter(), m.what.case === "inner" ? m.what.value : undefined) };
+        break;
+      case 6:
+        m.what = { case: "unit", value: int32.read(r) as Unit };
+        break;
+      case 8:
+        m.what = { case: "point", value: Point$read(r, r.enter(), m.what.case === "point" ? m.what.value : undefined) };
+        break;
+      case 7:
+        m.after = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OnlyChoice$new(): OnlyChoice {
+  return { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
+}
+
+function OnlyChoice$size(m: OnlyChoice): number {
+  let n = 0;
+  switch (m.result.case) {
+    case "text":
+      n += 1 + string.size(m.result.value);
+      break;
+    case "inner":
+      n += 1 + held(hold(), Outer_Inner$size(m.result.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OnlyChoice$write(m: OnlyChoice, b: Uint8Array, p: number): number {
+  switch (m.result.case) {
+    case "text":
+      { b[p++] = 10; p = string.write(m.result.value, b, p); }
+      break;
+    case "inner":
+      { b[p++] = 18; p = Outer_Inner$write(m.result.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OnlyChoice$read(r: Reader, end: number, m: OnlyChoice = OnlyChoice$new()): OnlyChoice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.result = { case: "text", value: string.read(r) };
+        break;
+      case 2:
+        m.result = { case: "inner", value: Outer_Inner$read(r, r.enter(), m.result.case === "inner" ? m.result.value : undefined) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function TwoChoices$new(): TwoChoices {
+  return { $typeName: "golden.messages.TwoChoices", first: { case: undefined }, second: { case: undefined } };
+}
+
+function TwoChoices$size(m: TwoChoices): number {
+  let n = 0;
+  switch (m.first.case) {
+    case "a":
+      n += 1 + string.size(m.first.value);
+      break;
+    case "b":
+      n += 1 + int32.size(m.first.value);
+      break;
+  }
+  switch (m.second.case) {
+    case "c":
+      n += 2;
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function TwoChoices$write(m: TwoChoices, b: Uint8Array, p: number): number {
+  switch (m.first.case) {
+    case "a":
+      { b[p++] = 10; p = string.write(m.first.value, b, p); }
+      break;
+    case "b":
+      { b[p++] = 16; p = int32.write(m.first.value, b, p); }
+      break;
+  }
+  switch (m.second.case) {
+    case "c":
+      { b[p++] = 24; p = bool.write(m.second.value, b, p); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function TwoChoices$read(r: Reader, end: number, m: TwoChoices = TwoChoices$new()): TwoChoices {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.first = { case: "a", value: string.read(r) };
+        break;
+      case 2:
+        m.first = { case: "b", value: int32.read(r) };
+        break;
+      case 3:
+        m.second = { case: "c", value: bool.read(r) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Point$new(): Point {
+  return { $typeName: "golden.deep.Point", x: 0, y: 0 };
+}
+
+function Point$size(m: Point): number {
+  let n = 0;
+  if (!Object.is(m.x, 0)) n += 1 + double.size(m.x);
+  if (!Object.is(m.y, 0)) n += 1 + double.size(m.y);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Point$write(m: Point, b: Uint8Array, p: number): number {
+  if (!Object.is(m.x, 0)) { b[p++] = 9; p = double.write(m.x, b, p); }
+  if (!Object.is(m.y, 0)) { b[p++] = 17; p = double.write(m.y, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Point$read(r: Reader, end: number, m: Point = Point$new()): Point {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.x = double.read(r);
+        break;
+      case 2:
+        m.y = double.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Outer_Inner$new(): Outer_Inner {
+  return { $typeName: "golden.messages.Outer.Inner", name: "", kind: 0, children: [] };
+}
+
+function Outer_Inner$size(m: Outer_Inner): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.kind !== 0) n += 1 + int32.size(m.kind);
+  for (const v of m.children) n += 1 + held(hold(), Outer_Inner$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Outer_Inner$write(m: Outer_Inner, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.kind !== 0) { b[p++] = 16; p = int32.write(m.kind, b, p); }
+  for (const v of m.children) { b[p++] = 26; p = Outer_Inner$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Outer_Inner$read(r: Reader, end: number, m: Outer_Inner = Outer_Inner$new()): Outer_Inner {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.kind = int32.read(r) as Outer_Inner_Kind;
+        break;
+      case 3:
+        m.children.push(Outer_Inner$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -5,13 +5,15 @@
 // @generated from file names.proto (package golden.names, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec as genericCodec$1, loadService as loadService$1, runService as runService$1, testService as testService$1 } from "bun-plug/codegen-v1";
-import type { Hiding, Words } from "./names_pb.ts";
+import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, loadService as loadService$1, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Arguments, Context, Hiding, Options, Text, Words } from "./names_pb.ts";
 import { ArgumentsSchema, ContextSchema, HidingSchema, OptionsSchema, TextSchema, WordsSchema } from "./names_pb.ts";
-import type { CallOptions as CallOptions$2, MessageInitShape as MessageInitShape$2, Promise as Promise$1, URL as URL$1, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
-import { AsyncDisposableSchema, CallContextSchema, CallOptionsSchema, KVSchema as KVSchema$1, MessageInitShapeSchema, PromiseSchema, ServiceSchema, SymbolSchema, URLSchema, Uint8ArraySchema, genericCodecSchema } from "./names_messages_pb.ts";
 import type { JsonObject, MessageInitShape as MessageInitShape$1 } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { AsyncDisposable as AsyncDisposable$1, CallContext as CallContext$2, CallOptions as CallOptions$2, KV as KV$1, KVHandler as KVHandler$1, MessageInitShape as MessageInitShape$2, Promise as Promise$1, Service as Service$2, Symbol as Symbol$1, URL as URL$1, Uint8Array$ as Uint8Array$$1, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, genericCodec as genericCodec$1, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
+import { AsyncDisposableSchema, CallContextSchema, CallOptionsSchema, KVSchema as KVSchema$1, MessageInitShapeSchema, PromiseSchema, ServiceSchema, SymbolSchema, URLSchema, Uint8ArraySchema, genericCodecSchema } from "./names_messages_pb.ts";
+import type { ListValue, NullValue, Struct, Value } from "@bufbuild/protobuf/wkt";
 
 /**
  * @generated from service golden.names.KV
@@ -63,7 +65,19 @@ export interface KVHandler$ {
   client(text: string, context: CallContext$1): string | Promise<string>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec$1(TextSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape$1<typeof TextSchema>> = {
+  typeName: "golden.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.names.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.KV.GetFoo */
 const KV$getFoo: UnaryMethod<
@@ -612,7 +626,19 @@ export interface KVSchemaHandler {
   get(kv: string, context: CallContext$1): string | Promise<string>;
 }
 
-const KV$codec = /*@__PURE__*/ genericCodec$1(KVSchema$1);
+const KV$codec: MessageCodec<KV$1, MessageInitShape$1<typeof KVSchema$1>> = {
+  typeName: "golden.names_messages.KV",
+  from: (init) => create(KVSchema$1, init),
+  size(m) {
+    try {
+      return KV$size(m);
+    } catch (error) {
+      throw notEncodable(KVSchema$1, m, error);
+    }
+  },
+  write: KV$write,
+  read: (b, from, to, owned) => reader.end(KV$read(reader.start("golden.names_messages.KV", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.KVSchema.Get */
 const KVSchema$get: UnaryMethod<
@@ -713,7 +739,19 @@ export interface CallOptionsHandler {
   get(a: number, b: number, context: CallContext$1): MessageInitShape$1<typeof CallOptionsSchema> | Promise<MessageInitShape$1<typeof CallOptionsSchema>>;
 }
 
-const CallOptions$codec = /*@__PURE__*/ genericCodec$1(CallOptionsSchema);
+const CallOptions$codec: MessageCodec<CallOptions$2, MessageInitShape$1<typeof CallOptionsSchema>> = {
+  typeName: "golden.names_messages.CallOptions",
+  from: (init) => create(CallOptionsSchema, init),
+  size(m) {
+    try {
+      return CallOptions$size(m);
+    } catch (error) {
+      throw notEncodable(CallOptionsSchema, m, error);
+    }
+  },
+  write: CallOptions$write,
+  read: (b, from, to, owned) => reader.end(CallOptions$read(reader.start("golden.names_messages.CallOptions", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.CallOptions.Get */
 const CallOptions$get: UnaryMethod<
@@ -810,7 +848,19 @@ export interface CallContextHandler {
   get(options$: CallOptions$2 | undefined, context: CallContext$1): MessageInitShape$1<typeof CallOptionsSchema> | undefined | Promise<MessageInitShape$1<typeof CallOptionsSchema> | undefined>;
 }
 
-const CallContext$codec = /*@__PURE__*/ genericCodec$1(CallContextSchema);
+const CallContext$codec: MessageCodec<CallContext$2, MessageInitShape$1<typeof CallContextSchema>> = {
+  typeName: "golden.names_messages.CallContext",
+  from: (init) => create(CallContextSchema, init),
+  size(m) {
+    try {
+      return CallContext$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(CallContextSchema, m, error);
+    }
+  },
+  write: (m, b, p) => CallContext$write(beginWrite(m, CallContext$size), b, p),
+  read: (b, from, to, owned) => reader.end(CallContext$read(reader.start("golden.names_messages.CallContext", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.CallContext.Get */
 const CallContext$get: UnaryMethod<
@@ -905,7 +955,19 @@ export interface ServiceHandler {
   get(context: CallContext$1): void | Promise<void>;
 }
 
-const Service$codec = /*@__PURE__*/ genericCodec$1(ServiceSchema);
+const Service$codec: MessageCodec<Service$2, MessageInitShape$1<typeof ServiceSchema>> = {
+  typeName: "golden.names_messages.Service",
+  from: (init) => create(ServiceSchema, init),
+  size(m) {
+    try {
+      return Service$size(m);
+    } catch (error) {
+      throw notEncodable(ServiceSchema, m, error);
+    }
+  },
+  write: Service$write,
+  read: (b, from, to, owned) => reader.end(Service$read(reader.start("golden.names_messages.Service", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Service.Get */
 const Service$get: UnaryMethod<
@@ -1093,7 +1155,19 @@ export interface genericCodecHandler {
   get(load: loadKV$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof loadKVSchema$1> | undefined | Promise<MessageInitShape$1<typeof loadKVSchema$1> | undefined>;
 }
 
-const genericCodec$codec = /*@__PURE__*/ genericCodec$1(genericCodecSchema);
+const genericCodec$codec: MessageCodec<genericCodec$1, MessageInitShape$1<typeof genericCodecSchema>> = {
+  typeName: "golden.names_messages.genericCodec",
+  from: (init) => create(genericCodecSchema, init),
+  size(m) {
+    try {
+      return genericCodec$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(genericCodecSchema, m, error);
+    }
+  },
+  write: (m, b, p) => genericCodec$write(beginWrite(m, genericCodec$size), b, p),
+  read: (b, from, to, owned) => reader.end(genericCodec$read(reader.start("golden.names_messages.genericCodec", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.genericCodec.Get */
 const genericCodec$get: UnaryMethod<
@@ -1188,7 +1262,19 @@ export interface MessageInitShapeHandler {
   get(method: UnaryMethod$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof UnaryMethodSchema> | undefined | Promise<MessageInitShape$1<typeof UnaryMethodSchema> | undefined>;
 }
 
-const MessageInitShape$codec = /*@__PURE__*/ genericCodec$1(MessageInitShapeSchema);
+const MessageInitShape$codec: MessageCodec<MessageInitShape$2, MessageInitShape$1<typeof MessageInitShapeSchema>> = {
+  typeName: "golden.names_messages.MessageInitShape",
+  from: (init) => create(MessageInitShapeSchema, init),
+  size(m) {
+    try {
+      return MessageInitShape$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MessageInitShapeSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MessageInitShape$write(beginWrite(m, MessageInitShape$size), b, p),
+  read: (b, from, to, owned) => reader.end(MessageInitShape$read(reader.start("golden.names_messages.MessageInitShape", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.MessageInitShape.Get */
 const MessageInitShape$get: UnaryMethod<
@@ -1283,7 +1369,19 @@ export interface PromiseHandler {
   get(value: string, context: CallContext$1): string | Promise<string>;
 }
 
-const Promise$codec = /*@__PURE__*/ genericCodec$1(PromiseSchema);
+const Promise$codec: MessageCodec<Promise$1, MessageInitShape$1<typeof PromiseSchema>> = {
+  typeName: "golden.names_messages.Promise",
+  from: (init) => create(PromiseSchema, init),
+  size(m) {
+    try {
+      return Promise$size(m);
+    } catch (error) {
+      throw notEncodable(PromiseSchema, m, error);
+    }
+  },
+  write: Promise$write,
+  read: (b, from, to, owned) => reader.end(Promise$read(reader.start("golden.names_messages.Promise", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Promise.Get */
 const Promise$get: UnaryMethod<
@@ -1378,7 +1476,19 @@ export interface AsyncDisposableHandler {
   get(promise: Promise$1 | undefined, context: CallContext$1): MessageInitShape$1<typeof PromiseSchema> | undefined | Promise<MessageInitShape$1<typeof PromiseSchema> | undefined>;
 }
 
-const AsyncDisposable$codec = /*@__PURE__*/ genericCodec$1(AsyncDisposableSchema);
+const AsyncDisposable$codec: MessageCodec<AsyncDisposable$1, MessageInitShape$1<typeof AsyncDisposableSchema>> = {
+  typeName: "golden.names_messages.AsyncDisposable",
+  from: (init) => create(AsyncDisposableSchema, init),
+  size(m) {
+    try {
+      return AsyncDisposable$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(AsyncDisposableSchema, m, error);
+    }
+  },
+  write: (m, b, p) => AsyncDisposable$write(beginWrite(m, AsyncDisposable$size), b, p),
+  read: (b, from, to, owned) => reader.end(AsyncDisposable$read(reader.start("golden.names_messages.AsyncDisposable", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.AsyncDisposable.Get */
 const AsyncDisposable$get: UnaryMethod<
@@ -1473,7 +1583,19 @@ export interface SymbolHandler {
   get(promises: Promise$1[], context: CallContext$1): MessageInitShape$1<typeof PromiseSchema>[] | Promise<MessageInitShape$1<typeof PromiseSchema>[]>;
 }
 
-const Symbol$codec = /*@__PURE__*/ genericCodec$1(SymbolSchema);
+const Symbol$codec: MessageCodec<Symbol$1, MessageInitShape$1<typeof SymbolSchema>> = {
+  typeName: "golden.names_messages.Symbol",
+  from: (init) => create(SymbolSchema, init),
+  size(m) {
+    try {
+      return Symbol$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SymbolSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Symbol$write(beginWrite(m, Symbol$size), b, p),
+  read: (b, from, to, owned) => reader.end(Symbol$read(reader.start("golden.names_messages.Symbol", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Symbol.Get */
 const Symbol$get: UnaryMethod<
@@ -1568,7 +1690,19 @@ export interface URLHandler {
   get(promises: { [key: string]: Promise$1 }, more: string, context: CallContext$1): MessageInitShape$1<typeof URLSchema> | Promise<MessageInitShape$1<typeof URLSchema>>;
 }
 
-const URL$codec = /*@__PURE__*/ genericCodec$1(URLSchema);
+const URL$codec: MessageCodec<URL$1, MessageInitShape$1<typeof URLSchema>> = {
+  typeName: "golden.names_messages.URL",
+  from: (init) => create(URLSchema, init),
+  size(m) {
+    try {
+      return URL$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(URLSchema, m, error);
+    }
+  },
+  write: (m, b, p) => URL$write(beginWrite(m, URL$size), b, p),
+  read: (b, from, to, owned) => reader.end(URL$read(reader.start("golden.names_messages.URL", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.URL.Get */
 const URL$get: UnaryMethod<
@@ -1663,7 +1797,19 @@ export interface Uint8ArrayHandler {
   get(bytes: Uint8Array, context: CallContext$1): Uint8Array | Promise<Uint8Array>;
 }
 
-const Uint8Array$$codec = /*@__PURE__*/ genericCodec$1(Uint8ArraySchema);
+const Uint8Array$$codec: MessageCodec<Uint8Array$$1, MessageInitShape$1<typeof Uint8ArraySchema>> = {
+  typeName: "golden.names_messages.Uint8Array",
+  from: (init) => create(Uint8ArraySchema, init),
+  size(m) {
+    try {
+      return Uint8Array$$size(m);
+    } catch (error) {
+      throw notEncodable(Uint8ArraySchema, m, error);
+    }
+  },
+  write: Uint8Array$$write,
+  read: (b, from, to, owned) => reader.end(Uint8Array$$read(reader.start("golden.names_messages.Uint8Array", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Uint8Array.Get */
 const Uint8Array$get: UnaryMethod<
@@ -3015,11 +3161,75 @@ export interface Arguments_Handler {
   echoArguments(arguments$: { case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined }, context: CallContext$1): { case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined } | Promise<{ case: "await"; value: string } | { case: "constructor"; value: string } | { case: undefined; value?: undefined }>;
 }
 
-const Words$codec = /*@__PURE__*/ genericCodec$1(WordsSchema);
-const Hiding$codec = /*@__PURE__*/ genericCodec$1(HidingSchema);
-const Options$codec = /*@__PURE__*/ genericCodec$1(OptionsSchema);
-const Context$codec = /*@__PURE__*/ genericCodec$1(ContextSchema);
-const Arguments$codec = /*@__PURE__*/ genericCodec$1(ArgumentsSchema);
+const Words$codec: MessageCodec<Words, MessageInitShape$1<typeof WordsSchema>> = {
+  typeName: "golden.names.Words",
+  from: (init) => create(WordsSchema, init),
+  size(m) {
+    try {
+      return Words$size(m);
+    } catch (error) {
+      throw notEncodable(WordsSchema, m, error);
+    }
+  },
+  write: Words$write,
+  read: (b, from, to, owned) => reader.end(Words$read(reader.start("golden.names.Words", b, from, to, owned), to)),
+};
+
+const Hiding$codec: MessageCodec<Hiding, MessageInitShape$1<typeof HidingSchema>> = {
+  typeName: "golden.names.Hiding",
+  from: (init) => create(HidingSchema, init),
+  size(m) {
+    try {
+      return Hiding$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(HidingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Hiding$write(beginWrite(m, Hiding$size), b, p),
+  read: (b, from, to, owned) => reader.end(Hiding$read(reader.start("golden.names.Hiding", b, from, to, owned), to)),
+};
+
+const Options$codec: MessageCodec<Options, MessageInitShape$1<typeof OptionsSchema>> = {
+  typeName: "golden.names.Options",
+  from: (init) => create(OptionsSchema, init),
+  size(m) {
+    try {
+      return Options$size(m);
+    } catch (error) {
+      throw notEncodable(OptionsSchema, m, error);
+    }
+  },
+  write: Options$write,
+  read: (b, from, to, owned) => reader.end(Options$read(reader.start("golden.names.Options", b, from, to, owned), to)),
+};
+
+const Context$codec: MessageCodec<Context, MessageInitShape$1<typeof ContextSchema>> = {
+  typeName: "golden.names.Context",
+  from: (init) => create(ContextSchema, init),
+  size(m) {
+    try {
+      return Context$size(m);
+    } catch (error) {
+      throw notEncodable(ContextSchema, m, error);
+    }
+  },
+  write: Context$write,
+  read: (b, from, to, owned) => reader.end(Context$read(reader.start("golden.names.Context", b, from, to, owned), to)),
+};
+
+const Arguments$codec: MessageCodec<Arguments, MessageInitShape$1<typeof ArgumentsSchema>> = {
+  typeName: "golden.names.Arguments",
+  from: (init) => create(ArgumentsSchema, init),
+  size(m) {
+    try {
+      return Arguments$size(m);
+    } catch (error) {
+      throw notEncodable(ArgumentsSchema, m, error);
+    }
+  },
+  write: Arguments$write,
+  read: (b, from, to, owned) => reader.end(Arguments$read(reader.start("golden.names.Arguments", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.names.Arguments_.EchoWords */
 const Arguments_$echoWords: UnaryMethod<
@@ -3220,4 +3430,993 @@ export function runArguments_(handler: Arguments_Handler, options?: RunOptions):
  */
 export function testArguments_(handler: Arguments_Handler, options?: TestOptions): Promise<Arguments_ & AsyncDisposable> {
   return testService$1(Arguments_, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "golden.names.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function KV$new(): KV$1 {
+  return { $typeName: "golden.names_messages.KV", kv: "" };
+}
+
+function KV$size(m: KV$1): number {
+  let n = 0;
+  if (m.kv !== "") n += 1 + string.size(m.kv);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function KV$write(m: KV$1, b: Uint8Array, p: number): number {
+  if (m.kv !== "") { b[p++] = 10; p = string.write(m.kv, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function KV$read(r: Reader, end: number, m: KV$1 = KV$new()): KV$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.kv = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CallOptions$new(): CallOptions$2 {
+  return { $typeName: "golden.names_messages.CallOptions", a: 0, b: 0 };
+}
+
+function CallOptions$size(m: CallOptions$2): number {
+  let n = 0;
+  if (m.a !== 0) n += 1 + int32.size(m.a);
+  if (m.b !== 0) n += 1 + int32.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CallOptions$write(m: CallOptions$2, b: Uint8Array, p: number): number {
+  if (m.a !== 0) { b[p++] = 8; p = int32.write(m.a, b, p); }
+  if (m.b !== 0) { b[p++] = 16; p = int32.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CallOptions$read(r: Reader, end: number, m: CallOptions$2 = CallOptions$new()): CallOptions$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.a = int32.read(r);
+        break;
+      case 2:
+        m.b = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CallContext$new(): CallContext$2 {
+  return { $typeName: "golden.names_messages.CallContext" };
+}
+
+function CallContext$size(m: CallContext$2): number {
+  let n = 0;
+  if (m.options !== undefined) n += 1 + held(hold(), CallOptions$size(m.options));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CallContext$write(m: CallContext$2, b: Uint8Array, p: number): number {
+  if (m.options !== undefined) { b[p++] = 10; p = CallOptions$write(m.options, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CallContext$read(r: Reader, end: number, m: CallContext$2 = CallContext$new()): CallContext$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.options = CallOptions$read(r, r.enter(), m.options);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Service$new(): Service$2 {
+  return { $typeName: "golden.names_messages.Service" };
+}
+
+function Service$size(m: Service$2): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Service$write(m: Service$2, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Service$read(r: Reader, end: number, m: Service$2 = Service$new()): Service$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function genericCodec$new(): genericCodec$1 {
+  return { $typeName: "golden.names_messages.genericCodec" };
+}
+
+function genericCodec$size(m: genericCodec$1): number {
+  let n = 0;
+  if (m.load !== undefined) n += 1 + held(hold(), loadKV$size(m.load));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function genericCodec$write(m: genericCodec$1, b: Uint8Array, p: number): number {
+  if (m.load !== undefined) { b[p++] = 10; p = loadKV$write(m.load, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function genericCodec$read(r: Reader, end: number, m: genericCodec$1 = genericCodec$new()): genericCodec$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.load = loadKV$read(r, r.enter(), m.load);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MessageInitShape$new(): MessageInitShape$2 {
+  return { $typeName: "golden.names_messages.MessageInitShape" };
+}
+
+function MessageInitShape$size(m: MessageInitShape$2): number {
+  let n = 0;
+  if (m.method !== undefined) n += 1 + held(hold(), UnaryMethod$size(m.method));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MessageInitShape$write(m: MessageInitShape$2, b: Uint8Array, p: number): number {
+  if (m.method !== undefined) { b[p++] = 10; p = UnaryMethod$write(m.method, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MessageInitShape$read(r: Reader, end: number, m: MessageInitShape$2 = MessageInitShape$new()): MessageInitShape$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.method = UnaryMethod$read(r, r.enter(), m.method);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Promise$new(): Promise$1 {
+  return { $typeName: "golden.names_messages.Promise", value: "" };
+}
+
+function Promise$size(m: Promise$1): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Promise$write(m: Promise$1, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Promise$read(r: Reader, end: number, m: Promise$1 = Promise$new()): Promise$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AsyncDisposable$new(): AsyncDisposable$1 {
+  return { $typeName: "golden.names_messages.AsyncDisposable" };
+}
+
+function AsyncDisposable$size(m: AsyncDisposable$1): number {
+  let n = 0;
+  if (m.promise !== undefined) n += 1 + held(hold(), Promise$size(m.promise));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AsyncDisposable$write(m: AsyncDisposable$1, b: Uint8Array, p: number): number {
+  if (m.promise !== undefined) { b[p++] = 10; p = Promise$write(m.promise, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AsyncDisposable$read(r: Reader, end: number, m: AsyncDisposable$1 = AsyncDisposable$new()): AsyncDisposable$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.promise = Promise$read(r, r.enter(), m.promise);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Symbol$new(): Symbol$1 {
+  return { $typeName: "golden.names_messages.Symbol", promises: [] };
+}
+
+function Symbol$size(m: Symbol$1): number {
+  let n = 0;
+  for (const v of m.promises) n += 1 + held(hold(), Promise$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Symbol$write(m: Symbol$1, b: Uint8Array, p: number): number {
+  for (const v of m.promises) { b[p++] = 10; p = Promise$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Symbol$read(r: Reader, end: number, m: Symbol$1 = Symbol$new()): Symbol$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.promises.push(Promise$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function URL$new(): URL$1 {
+  return { $typeName: "golden.names_messages.URL", promises: {}, more: "" };
+}
+
+function URL$size(m: URL$1): number {
+  let n = 0;
+  for (const k of Object.keys(m.promises)) {
+    const v = m.promises[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Promise$size(v)));
+  }
+  if (m.more !== "") n += 1 + string.size(m.more);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function URL$write(m: URL$1, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.promises)) {
+    const v = m.promises[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Promise$write(v, b, writeHeld(b, p));
+  }
+  if (m.more !== "") { b[p++] = 18; p = string.write(m.more, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function URL$read(r: Reader, end: number, m: URL$1 = URL$new()): URL$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Promise$1 | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Promise$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.promises, k, v ?? Promise$new());
+        break;
+      }
+      case 2:
+        m.more = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Uint8Array$$new(): Uint8Array$$1 {
+  return { $typeName: "golden.names_messages.Uint8Array", bytes: bytes.empty };
+}
+
+function Uint8Array$$size(m: Uint8Array$$1): number {
+  let n = 0;
+  if (m.bytes.length !== 0) n += 1 + bytes.size(m.bytes);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Uint8Array$$write(m: Uint8Array$$1, b: Uint8Array, p: number): number {
+  if (m.bytes.length !== 0) { b[p++] = 10; p = bytes.write(m.bytes, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Uint8Array$$read(r: Reader, end: number, m: Uint8Array$$1 = Uint8Array$$new()): Uint8Array$$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.bytes = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Words$new(): Words {
+  return { $typeName: "golden.names.Words", await: "", arguments: "", eval: "", yield: "", let: "", static: "", default: "", new: "", this: "", options: "", context: "", constructor$: "", then: "", undefined: "", request: "", response: "", handler: "", caller: "", number: "", null: "", interface: "", "1": "", Promise: "", toString$: "", Proto: "", package: "", async: "", of: "", KV: "", globalThis: "" };
+}
+
+function Words$size(m: Words): number {
+  let n = 0;
+  if (m.await !== "") n += 1 + string.size(m.await);
+  if (m.arguments !== "") n += 1 + string.size(m.arguments);
+  if (m.eval !== "") n += 1 + string.size(m.eval);
+  if (m.yield !== "") n += 1 + string.size(m.yield);
+  if (m.let !== "") n += 1 + string.size(m.let);
+  if (m.static !== "") n += 1 + string.size(m.static);
+  if (m.default !== "") n += 1 + string.size(m.default);
+  if (m.new !== "") n += 1 + string.size(m.new);
+  if (m.this !== "") n += 1 + string.size(m.this);
+  if (m.options !== "") n += 1 + string.size(m.options);
+  if (m.context !== "") n += 1 + string.size(m.context);
+  if (m.constructor$ !== "") n += 1 + string.size(m.constructor$);
+  if (m.then !== "") n += 1 + string.size(m.then);
+  if (m.undefined !== "") n += 1 + string.size(m.undefined);
+  if (m.request !== "") n += 1 + string.size(m.request);
+  if (m.response !== "") n += 2 + string.size(m.response);
+  if (m.handler !== "") n += 2 + string.size(m.handler);
+  if (m.caller !== "") n += 2 + string.size(m.caller);
+  if (m.number !== "") n += 2 + string.size(m.number);
+  if (m.null !== "") n += 2 + string.size(m.null);
+  if (m.interface !== "") n += 2 + string.size(m.interface);
+  if (m["1"] !== "") n += 2 + string.size(m["1"]);
+  if (m.Promise !== "") n += 2 + string.size(m.Promise);
+  if (m.toString$ !== "") n += 2 + string.size(m.toString$);
+  if (m.Proto !== "") n += 2 + string.size(m.Proto);
+  if (m.package !== "") n += 2 + string.size(m.package);
+  if (m.async !== "") n += 2 + string.size(m.async);
+  if (m.of !== "") n += 2 + string.size(m.of);
+  if (m.KV !== "") n += 2 + string.size(m.KV);
+  if (m.globalThis !== "") n += 2 + string.size(m.globalThis);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Words$write(m: Words, b: Uint8Array, p: number): number {
+  if (m.await !== "") { b[p++] = 10; p = string.write(m.await, b, p); }
+  if (m.arguments !== "") { b[p++] = 18; p = string.write(m.arguments, b, p); }
+  if (m.eval !== "") { b[p++] = 26; p = string.write(m.eval, b, p); }
+  if (m.yield !== "") { b[p++] = 34; p = string.write(m.yield, b, p); }
+  if (m.let !== "") { b[p++] = 42; p = string.write(m.let, b, p); }
+  if (m.static !== "") { b[p++] = 50; p = string.write(m.static, b, p); }
+  if (m.default !== "") { b[p++] = 58; p = string.write(m.default, b, p); }
+  if (m.new !== "") { b[p++] = 66; p = string.write(m.new, b, p); }
+  if (m.this !== "") { b[p++] = 74; p = string.write(m.this, b, p); }
+  if (m.options !== "") { b[p++] = 82; p = string.write(m.options, b, p); }
+  if (m.context !== "") { b[p++] = 90; p = string.write(m.context, b, p); }
+  if (m.constructor$ !== "") { b[p++] = 98; p = string.write(m.constructor$, b, p); }
+  if (m.then !== "") { b[p++] = 106; p = string.write(m.then, b, p); }
+  if (m.undefined !== "") { b[p++] = 114; p = string.write(m.undefined, b, p); }
+  if (m.request !== "") { b[p++] = 122; p = string.write(m.request, b, p); }
+  if (m.response !== "") { b[p++] = 130; b[p++] = 1; p = string.write(m.response, b, p); }
+  if (m.handler !== "") { b[p++] = 138; b[p++] = 1; p = string.write(m.handler, b, p); }
+  if (m.caller !== "") { b[p++] = 146; b[p++] = 1; p = string.write(m.caller, b, p); }
+  if (m.number !== "") { b[p++] = 154; b[p++] = 1; p = string.write(m.number, b, p); }
+  if (m.null !== "") { b[p++] = 162; b[p++] = 1; p = string.write(m.null, b, p); }
+  if (m.interface !== "") { b[p++] = 170; b[p++] = 1; p = string.write(m.interface, b, p); }
+  if (m["1"] !== "") { b[p++] = 178; b[p++] = 1; p = string.write(m["1"], b, p); }
+  if (m.Promise !== "") { b[p++] = 186; b[p++] = 1; p = string.write(m.Promise, b, p); }
+  if (m.toString$ !== "") { b[p++] = 194; b[p++] = 1; p = string.write(m.toString$, b, p); }
+  if (m.Proto !== "") { b[p++] = 202; b[p++] = 1; p = string.write(m.Proto, b, p); }
+  if (m.package !== "") { b[p++] = 210; b[p++] = 1; p = string.write(m.package, b, p); }
+  if (m.async !== "") { b[p++] = 218; b[p++] = 1; p = string.write(m.async, b, p); }
+  if (m.of !== "") { b[p++] = 226; b[p++] = 1; p = string.write(m.of, b, p); }
+  if (m.KV !== "") { b[p++] = 234; b[p++] = 1; p = string.write(m.KV, b, p); }
+  if (m.globalThis !== "") { b[p++] = 242; b[p++] = 1; p = string.write(m.globalThis, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Words$read(r: Reader, end: number, m: Words = Words$new()): Words {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.await = string.read(r);
+        break;
+      case 2:
+        m.arguments = string.read(r);
+        break;
+      case 3:
+        m.eval = string.read(r);
+        break;
+      case 4:
+        m.yield = string.read(r);
+        break;
+      case 5:
+        m.let = string.read(r);
+        break;
+      case 6:
+        m.static = string.read(r);
+        break;
+      case 7:
+        m.default = string.read(r);
+        break;
+      case 8:
+        m.new = string.read(r);
+        break;
+      case 9:
+        m.this = string.read(r);
+        break;
+      case 10:
+        m.options = string.read(r);
+        break;
+      case 11:
+        m.context = string.read(r);
+        break;
+      case 12:
+        m.constructor$ = string.read(r);
+        break;
+      case 13:
+        m.then = string.read(r);
+        break;
+      case 14:
+        m.undefined = string.read(r);
+        break;
+      case 15:
+        m.request = string.read(r);
+        break;
+      case 16:
+        m.response = string.read(r);
+        break;
+      case 17:
+        m.handler = string.read(r);
+        break;
+      case 18:
+        m.caller = string.read(r);
+        break;
+      case 19:
+        m.number = string.read(r);
+        break;
+      case 20:
+        m.null = string.read(r);
+        break;
+      case 21:
+        m.interface = string.read(r);
+        break;
+      case 22:
+        m["1"] = string.read(r);
+        break;
+      case 23:
+        m.Promise = string.read(r);
+        break;
+      case 24:
+        m.toString$ = string.read(r);
+        break;
+      case 25:
+        m.Proto = string.read(r);
+        break;
+      case 26:
+        m.package = string.read(r);
+        break;
+      case 27:
+        m.async = string.read(r);
+        break;
+      case 28:
+        m.of = string.read(r);
+        break;
+      case 29:
+        m.KV = string.read(r);
+        break;
+      case 30:
+        m.globalThis = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Hiding$new(): Hiding {
+  return { $typeName: "golden.names.Hiding", last: "" };
+}
+
+function Hiding$size(m: Hiding): number {
+  let n = 0;
+  if (m.Words !== undefined) n += 1 + held(hold(), Words$size(m.Words));
+  if (m.wordsSchema !== undefined) n += 1 + held(hold(), Words$size(m.wordsSchema));
+  if (m.WordsSchema !== undefined) n += 1 + held(hold(), Words$size(m.WordsSchema));
+  if (m.JsonObject !== undefined) n += 1 + held(hold(), Struct$size(structFromJson(m.JsonObject)));
+  if (m.MessageInitShape !== undefined) n += 1 + held(hold(), MessageInitShape$size(m.MessageInitShape));
+  if (m.last !== "") n += 1 + string.size(m.last);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Hiding$write(m: Hiding, b: Uint8Array, p: number): number {
+  if (m.Words !== undefined) { b[p++] = 10; p = Words$write(m.Words, b, writeHeld(b, p)); }
+  if (m.wordsSchema !== undefined) { b[p++] = 18; p = Words$write(m.wordsSchema, b, writeHeld(b, p)); }
+  if (m.WordsSchema !== undefined) { b[p++] = 26; p = Words$write(m.WordsSchema, b, writeHeld(b, p)); }
+  if (m.JsonObject !== undefined) { b[p++] = 34; p = Struct$write(structFromJson(m.JsonObject), b, writeHeld(b, p)); }
+  if (m.MessageInitShape !== undefined) { b[p++] = 42; p = MessageInitShape$write(m.MessageInitShape, b, writeHeld(b, p)); }
+  if (m.last !== "") { b[p++] = 50; p = string.write(m.last, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Hiding$read(r: Reader, end: number, m: Hiding = Hiding$new()): Hiding {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.Words = Words$read(r, r.enter(), m.Words);
+        break;
+      case 2:
+        m.wordsSchema = Words$read(r, r.enter(), m.wordsSchema);
+        break;
+      case 3:
+        m.WordsSchema = Words$read(r, r.enter(), m.WordsSchema);
+        break;
+      case 4:
+        m.JsonObject = structToJson(Struct$read(r, r.enter(), m.JsonObject !== undefined ? structFromJson(m.JsonObject) : undefined));
+        break;
+      case 5:
+        m.MessageInitShape = MessageInitShape$read(r, r.enter(), m.MessageInitShape);
+        break;
+      case 6:
+        m.last = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Options$new(): Options {
+  return { $typeName: "golden.names.Options", options: "" };
+}
+
+function Options$size(m: Options): number {
+  let n = 0;
+  if (m.options !== "") n += 1 + string.size(m.options);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Options$write(m: Options, b: Uint8Array, p: number): number {
+  if (m.options !== "") { b[p++] = 10; p = string.write(m.options, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Options$read(r: Reader, end: number, m: Options = Options$new()): Options {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.options = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Context$new(): Context {
+  return { $typeName: "golden.names.Context", context: "" };
+}
+
+function Context$size(m: Context): number {
+  let n = 0;
+  if (m.context !== "") n += 1 + string.size(m.context);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Context$write(m: Context, b: Uint8Array, p: number): number {
+  if (m.context !== "") { b[p++] = 10; p = string.write(m.context, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Context$read(r: Reader, end: number, m: Context = Context$new()): Context {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.context = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Arguments$new(): Arguments {
+  return { $typeName: "golden.names.Arguments", arguments: { case: undefined } };
+}
+
+function Arguments$size(m: Arguments): number {
+  let n = 0;
+  switch (m.arguments.case) {
+    case "await":
+      n += 1 + string.size(m.arguments.value);
+      break;
+    case "constructor":
+      n += 1 + string.size(m.arguments.value);
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Arguments$write(m: Arguments, b: Uint8Array, p: number): number {
+  switch (m.arguments.case) {
+    case "await":
+      { b[p++] = 10; p = string.write(m.arguments.value, b, p); }
+      break;
+    case "constructor":
+      { b[p++] = 18; p = string.write(m.arguments.value, b, p); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Arguments$read(r: Reader, end: number, m: Arguments = Arguments$new()): Arguments {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.arguments = { case: "await", value: string.read(r) };
+        break;
+      case 2:
+        m.arguments = { case: "constructor", value: string.read(r) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function loadKV$new(): loadKV$1 {
+  return { $typeName: "golden.names_messages.loadKV" };
+}
+
+function loadKV$size(m: loadKV$1): number {
+  let n = 0;
+  if (m.handler !== undefined) n += 1 + held(hold(), KVHandler$size(m.handler));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function loadKV$write(m: loadKV$1, b: Uint8Array, p: number): number {
+  if (m.handler !== undefined) { b[p++] = 10; p = KVHandler$write(m.handler, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function loadKV$read(r: Reader, end: number, m: loadKV$1 = loadKV$new()): loadKV$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.handler = KVHandler$read(r, r.enter(), m.handler);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function UnaryMethod$new(): UnaryMethod$1 {
+  return { $typeName: "golden.names_messages.UnaryMethod", name: "" };
+}
+
+function UnaryMethod$size(m: UnaryMethod$1): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function UnaryMethod$write(m: UnaryMethod$1, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function UnaryMethod$read(r: Reader, end: number, m: UnaryMethod$1 = UnaryMethod$new()): UnaryMethod$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Struct$new(): Struct {
+  return { $typeName: "google.protobuf.Struct", fields: {} };
+}
+
+function Struct$size(m: Struct): number {
+  let n = 0;
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Value$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Struct$write(m: Struct, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Value$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Value | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Value$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.fields, k, v ?? Value$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function KVHandler$new(): KVHandler$1 {
+  return { $typeName: "golden.names_messages.KVHandler" };
+}
+
+function KVHandler$size(m: KVHandler$1): number {
+  let n = 0;
+  if (m.kv !== undefined) n += 1 + held(hold(), KV$size(m.kv));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function KVHandler$write(m: KVHandler$1, b: Uint8Array, p: number): number {
+  if (m.kv !== undefined) { b[p++] = 10; p = KV$write(m.kv, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function KVHandler$read(r: Reader, end: number, m: KVHandler$1 = KVHandler$new()): KVHandler$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.kv = KV$read(r, r.enter(), m.kv);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Value$new(): Value {
+  return { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+}
+
+function Value$size(m: Value): number {
+  let n = 0;
+  switch (m.kind.case) {
+    case "nullValue":
+      n += 1 + int32.size(m.kind.value);
+      break;
+    case "numberValue":
+      n += 1 + double.size(m.kind.value);
+      break;
+    case "stringValue":
+      n += 1 + string.size(m.kind.value);
+      break;
+    case "boolValue":
+      n += 2;
+      break;
+    case "structValue":
+      n += 1 + held(hold(), Struct$size(m.kind.value));
+      break;
+    case "listValue":
+      n += 1 + held(hold(), ListValue$size(m.kind.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Value$write(m: Value, b: Uint8Array, p: number): number {
+  switch (m.kind.case) {
+    case "nullValue":
+      { b[p++] = 8; p = int32.write(m.kind.value, b, p); }
+      break;
+    case "numberValue":
+      { b[p++] = 17; p = double.write(m.kind.value, b, p); }
+      break;
+    case "stringValue":
+      { b[p++] = 26; p = string.write(m.kind.value, b, p); }
+      break;
+    case "boolValue":
+      { b[p++] = 32; p = bool.write(m.kind.value, b, p); }
+      break;
+    case "structValue":
+      { b[p++] = 42; p = Struct$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+    case "listValue":
+      { b[p++] = 50; p = ListValue$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Value$read(r: Reader, end: number, m: Value = Value$new()): Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.kind = { case: "nullValue", value: int32.read(r) as NullValue };
+        break;
+      case 2:
+        m.kind = { case: "numberValue", value: double.read(r) };
+        break;
+      case 3:
+        m.kind = { case: "stringValue", value: string.read(r) };
+        break;
+      case 4:
+        m.kind = { case: "boolValue", value: bool.read(r) };
+        break;
+      case 5:
+        m.kind = { case: "structValue", value: Struct$read(r, r.enter(), m.kind.case === "structValue" ? m.kind.value : undefined) };
+        break;
+      case 6:
+        m.kind = { case: "listValue", value: ListValue$read(r, r.enter(), m.kind.case === "listValue" ? m.kind.value : undefined) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListValue$new(): ListValue {
+  return { $typeName: "google.protobuf.ListValue", values: [] };
+}
+
+function ListValue$size(m: ListValue): number {
+  let n = 0;
+  for (const v of m.values) n += 1 + held(hold(), Value$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListValue$write(m: ListValue, b: Uint8Array, p: number): number {
+  for (const v of m.values) { b[p++] = 10; p = Value$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListValue$read(r: Reader, end: number, m: ListValue = ListValue$new()): ListValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.values.push(Value$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

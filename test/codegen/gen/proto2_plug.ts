@@ -4,11 +4,12 @@
 // @generated from file proto2.proto (package golden.proto2, syntax proto2)
 /* eslint-disable */
 
-import type { Everything, Everything_Chosen_Group, Everything_Chosen_GroupSchema, Everything_Many, Everything_ManySchema, Everything_Single, Everything_SingleSchema, Level, Sub, SubSchema } from "./proto2_pb.ts";
-import { EverythingSchema, ExtensibleSchema, PageSchema } from "./proto2_pb.ts";
+import type { Everything, Everything_Chosen_Group, Everything_Many, Everything_Single, Extensible, Level, Page, Sub } from "./proto2_pb.ts";
+import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, ExtensibleSchema, PageSchema, SubSchema } from "./proto2_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import { create } from "@bufbuild/protobuf";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -84,9 +85,47 @@ export interface Proto2Handler {
   echoExtensible(text: string, context: CallContext): string | undefined | Promise<string | undefined>;
 }
 
-const Everything$codec = /*@__PURE__*/ genericCodec(EverythingSchema);
-const Page$codec = /*@__PURE__*/ genericCodec(PageSchema);
-const Extensible$codec = /*@__PURE__*/ genericCodec(ExtensibleSchema);
+const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.proto2.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.proto2.Everything", b, from, to, owned), to)),
+};
+
+const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
+  typeName: "golden.proto2.Page",
+  from: (init) => create(PageSchema, init),
+  size(m) {
+    try {
+      return Page$size(m);
+    } catch (error) {
+      throw notEncodable(PageSchema, m, error);
+    }
+  },
+  write: Page$write,
+  read: (b, from, to, owned) => reader.end(Page$read(reader.start("golden.proto2.Page", b, from, to, owned), to)),
+};
+
+const Extensible$codec: MessageCodec<Extensible, MessageInitShape<typeof ExtensibleSchema>> = {
+  typeName: "golden.proto2.Extensible",
+  from: (init) => create(ExtensibleSchema, init),
+  size(m) {
+    try {
+      return Extensible$size(m);
+    } catch (error) {
+      throw notEncodable(ExtensibleSchema, m, error);
+    }
+  },
+  write: Extensible$write,
+  read: (b, from, to, owned) => reader.end(Extensible$read(reader.start("golden.proto2.Extensible", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.proto2.Proto2.EchoEverything */
 const Proto2$echoEverything: UnaryMethod<
@@ -220,4 +259,368 @@ export function runProto2(handler: Proto2Handler, options?: RunOptions): Promise
  */
 export function testProto2(handler: Proto2Handler, options?: TestOptions): Promise<Proto2 & AsyncDisposable> {
   return testService(Proto2, handler, options);
+}
+
+let Everything$prototype: object | undefined;
+
+function Everything$new(): Everything {
+  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.proto2.Everything");
+  m.packed = [];
+  m.unpacked = [];
+  m.many = [];
+  m.choice = { case: undefined };
+  m.subs = {};
+  return m;
+}
+
+function Everything$size(m: Everything): number {
+  let n = 0;
+  if (has(m, "reqText")) n += 1 + rawString.size(m.reqText);
+  else requiredIsUnset();
+  if (has(m, "reqLevel")) n += 1 + int32.size(m.reqLevel);
+  else requiredIsUnset();
+  if (m.reqSub !== undefined) n += 1 + held(hold(), Sub$size(m.reqSub));
+  else requiredIsUnset();
+  if (has(m, "optText")) n += 1 + rawString.size(m.optText);
+  if (has(m, "optNumber")) n += 1 + int32.size(m.optNumber);
+  if (has(m, "optLevel")) n += 1 + int32.size(m.optLevel);
+  if (m.optSub !== undefined) n += 1 + held(hold(), Sub$size(m.optSub));
+  if (has(m, "optData")) n += 1 + bytes.size(m.optData);
+  if (m.packed.length > 0) n += 1 + held(hold(), int32.sizeAll(m.packed));
+  for (const v of m.unpacked) n += 1 + int32.size(v);
+  if (m.single !== undefined) n += 1 + 1 + Everything_Single$size(m.single);
+  for (const v of m.many) n += 1 + 1 + Everything_Many$size(v);
+  switch (m.choice.case) {
+    case "chosen":
+      n += 1 + rawString.size(m.choice.value);
+      break;
+    case "chosenGroup":
+      n += 1 + 1 + Everything_Chosen_Group$size(m.choice.value);
+      break;
+  }
+  for (const k of Object.keys(m.subs)) {
+    const v = m.subs[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Sub$size(v)));
+  }
+  if (has(m, "last")) n += 2 + rawString.size(m.last);
+  else requiredIsUnset();
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything$write(m: Everything, b: Uint8Array, p: number): number {
+  if (has(m, "reqText")) { b[p++] = 10; p = rawString.write(m.reqText, b, p); }
+  else requiredIsUnset();
+  if (has(m, "reqLevel")) { b[p++] = 16; p = int32.write(m.reqLevel, b, p); }
+  else requiredIsUnset();
+  if (m.reqSub !== undefined) { b[p++] = 26; p = Sub$write(m.reqSub, b, writeHeld(b, p)); }
+  else requiredIsUnset();
+  if (has(m, "optText")) { b[p++] = 34; p = rawString.write(m.optText, b, p); }
+  if (has(m, "optNumber")) { b[p++] = 40; p = int32.write(m.optNumber, b, p); }
+  if (has(m, "optLevel")) { b[p++] = 48; p = int32.write(m.optLevel, b, p); }
+  if (m.optSub !== undefined) { b[p++] = 58; p = Sub$write(m.optSub, b, writeHeld(b, p)); }
+  if (has(m, "optData")) { b[p++] = 66; p = bytes.write(m.optData, b, p); }
+  if (m.packed.length > 0) { b[p++] = 74; p = int32.writeAll(m.packed, b, writeHeld(b, p)); }
+  for (const v of m.unpacked) { b[p++] = 80; p = int32.write(v, b, p); }
+  if (m.single !== undefined) { b[p++] = 91; p = Everything_Single$write(m.single, b, p); b[p++] = 92; }
+  for (const v of m.many) { b[p++] = 99; p = Everything_Many$write(v, b, p); b[p++] = 100; }
+  switch (m.choice.case) {
+    case "chosen":
+      { b[p++] = 106; p = rawString.write(m.choice.value, b, p); }
+      break;
+    case "chosenGroup":
+      { b[p++] = 115; p = Everything_Chosen_Group$write(m.choice.value, b, p); b[p++] = 116; }
+      break;
+  }
+  for (const k of Object.keys(m.subs)) {
+    const v = m.subs[k]!;
+    b[p++] = 122; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Sub$write(v, b, writeHeld(b, p));
+  }
+  if (has(m, "last")) { b[p++] = 130; b[p++] = 1; p = rawString.write(m.last, b, p); }
+  else requiredIsUnset();
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything$read(r: Reader, end: number, m: Everything = Everything$new()): Everything {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.reqText = rawString.read(r);
+        break;
+      case 2: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.reqLevel = v as Level;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 3:
+        m.reqSub = Sub$read(r, r.enter(), m.reqSub);
+        break;
+      case 4:
+        m.optText = rawString.read(r);
+        break;
+      case 5:
+        m.optNumber = int32.read(r);
+        break;
+      case 6: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.optLevel = v as Level;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 7:
+        m.optSub = Sub$read(r, r.enter(), m.optSub);
+        break;
+      case 8:
+        m.optData = bytes.read(r);
+        break;
+      case 9:
+        int32.readAll(r, tag, m.packed);
+        break;
+      case 10:
+        int32.readAll(r, tag, m.unpacked);
+        break;
+      case 11:
+        m.single = Everything_Single$read(r, r.enterGroup(), m.single, 11);
+        break;
+      case 12:
+        m.many.push(Everything_Many$read(r, r.enterGroup(), undefined, 12));
+        break;
+      case 13:
+        m.choice = { case: "chosen", value: rawString.read(r) };
+        break;
+      case 14:
+        m.choice = { case: "chosenGroup", value: Everything_Chosen_Group$read(r, r.enterGroup(), m.choice.case === "chosenGroup" ? m.choice.value : undefined, 14) };
+        break;
+      case 15: {
+        let k = "";
+        let v: Sub | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = rawString.read(r);
+          else if (tag >>> 3 === 2) v = Sub$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.subs, k, v ?? Sub$new());
+        break;
+      }
+      case 16:
+        m.last = rawString.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Page$prototype: object | undefined;
+
+function Page$new(): Page {
+  const m = withDefaults<Page>(Page$prototype ??= prototypeOf(PageSchema), "golden.proto2.Page");
+  return m;
+}
+
+function Page$size(m: Page): number {
+  let n = 0;
+  if (has(m, "number")) n += 1 + int32.size(m.number);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Page$write(m: Page, b: Uint8Array, p: number): number {
+  if (has(m, "number")) { b[p++] = 8; p = int32.write(m.number, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Page$read(r: Reader, end: number, m: Page = Page$new()): Page {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Extensible$prototype: object | undefined;
+
+function Extensible$new(): Extensible {
+  const m = withDefaults<Extensible>(Extensible$prototype ??= prototypeOf(ExtensibleSchema), "golden.proto2.Extensible");
+  return m;
+}
+
+function Extensible$size(m: Extensible): number {
+  let n = 0;
+  if (has(m, "text")) n += 1 + rawString.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Extensible$write(m: Extensible, b: Uint8Array, p: number): number {
+  if (has(m, "text")) { b[p++] = 10; p = rawString.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Extensible$read(r: Reader, end: number, m: Extensible = Extensible$new()): Extensible {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = rawString.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Sub$prototype: object | undefined;
+
+function Sub$new(): Sub {
+  const m = withDefaults<Sub>(Sub$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  return m;
+}
+
+function Sub$size(m: Sub): number {
+  let n = 0;
+  if (has(m, "name")) n += 1 + rawString.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Sub$write(m: Sub, b: Uint8Array, p: number): number {
+  if (has(m, "name")) { b[p++] = 10; p = rawString.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Sub$read(r: Reader, end: number, m: Sub = Sub$new()): Sub {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = rawString.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Everything_Single$prototype: object | undefined;
+
+function Everything_Single$new(): Everything_Single {
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  return m;
+}
+
+function Everything_Single$size(m: Everything_Single): number {
+  let n = 0;
+  if (has(m, "a")) n += 1 + int32.size(m.a);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Single$write(m: Everything_Single, b: Uint8Array, p: number): number {
+  if (has(m, "a")) { b[p++] = 8; p = int32.write(m.a, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Single$read(r: Reader, end: number, m: Everything_Single = Everything_Single$new(), group = 0): Everything_Single {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.a = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
+}
+
+let Everything_Many$prototype: object | undefined;
+
+function Everything_Many$new(): Everything_Many {
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  return m;
+}
+
+function Everything_Many$size(m: Everything_Many): number {
+  let n = 0;
+  if (has(m, "b")) n += 1 + int32.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Many$write(m: Everything_Many, b: Uint8Array, p: number): number {
+  if (has(m, "b")) { b[p++] = 8; p = int32.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Everything_Many$new(), group = 0): Everything_Many {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.b = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
+}
+
+let Everything_Chosen_Group$prototype: object | undefined;
+
+function Everything_Chosen_Group$new(): Everything_Chosen_Group {
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  return m;
+}
+
+function Everything_Chosen_Group$size(m: Everything_Chosen_Group): number {
+  let n = 0;
+  if (has(m, "c")) n += 1 + int32.size(m.c);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Chosen_Group$write(m: Everything_Chosen_Group, b: Uint8Array, p: number): number {
+  if (has(m, "c")) { b[p++] = 8; p = int32.write(m.c, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Chosen_Group$read(r: Reader, end: number, m: Everything_Chosen_Group = Everything_Chosen_Group$new(), group = 0): Everything_Chosen_Group {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.c = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }

@@ -4,11 +4,12 @@
 // @generated from file scalars.proto (package golden.scalars, syntax proto3)
 /* eslint-disable */
 
-import type { Colour, Lists, Maps, Optional, Singular } from "./scalars_pb.ts";
+import type { Colour, Lists, Maps, Nothing, One, OneEnum, OneList, OneMap, OneMessage, OneOptional, Optional, Singular } from "./scalars_pb.ts";
 import { ListsSchema, MapsSchema, NothingSchema, OneEnumSchema, OneListSchema, OneMapSchema, OneMessageSchema, OneOptionalSchema, OneSchema, OptionalSchema, SingularSchema } from "./scalars_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Each rpc answers with what it was asked with.
@@ -228,17 +229,159 @@ export interface ScalarsHandler {
   echoNothing(context: CallContext): void | Promise<void>;
 }
 
-const Singular$codec = /*@__PURE__*/ genericCodec(SingularSchema);
-const Optional$codec = /*@__PURE__*/ genericCodec(OptionalSchema);
-const Lists$codec = /*@__PURE__*/ genericCodec(ListsSchema);
-const Maps$codec = /*@__PURE__*/ genericCodec(MapsSchema);
-const One$codec = /*@__PURE__*/ genericCodec(OneSchema);
-const OneOptional$codec = /*@__PURE__*/ genericCodec(OneOptionalSchema);
-const OneMessage$codec = /*@__PURE__*/ genericCodec(OneMessageSchema);
-const OneList$codec = /*@__PURE__*/ genericCodec(OneListSchema);
-const OneMap$codec = /*@__PURE__*/ genericCodec(OneMapSchema);
-const OneEnum$codec = /*@__PURE__*/ genericCodec(OneEnumSchema);
-const Nothing$codec = /*@__PURE__*/ genericCodec(NothingSchema);
+const Singular$codec: MessageCodec<Singular, MessageInitShape<typeof SingularSchema>> = {
+  typeName: "golden.scalars.Singular",
+  from: (init) => create(SingularSchema, init),
+  size(m) {
+    try {
+      return Singular$size(m);
+    } catch (error) {
+      throw notEncodable(SingularSchema, m, error);
+    }
+  },
+  write: Singular$write,
+  read: (b, from, to, owned) => reader.end(Singular$read(reader.start("golden.scalars.Singular", b, from, to, owned), to)),
+};
+
+const Optional$codec: MessageCodec<Optional, MessageInitShape<typeof OptionalSchema>> = {
+  typeName: "golden.scalars.Optional",
+  from: (init) => create(OptionalSchema, init),
+  size(m) {
+    try {
+      return Optional$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OptionalSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Optional$write(beginWrite(m, Optional$size), b, p),
+  read: (b, from, to, owned) => reader.end(Optional$read(reader.start("golden.scalars.Optional", b, from, to, owned), to)),
+};
+
+const Lists$codec: MessageCodec<Lists, MessageInitShape<typeof ListsSchema>> = {
+  typeName: "golden.scalars.Lists",
+  from: (init) => create(ListsSchema, init),
+  size(m) {
+    try {
+      return Lists$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Lists$write(beginWrite(m, Lists$size), b, p),
+  read: (b, from, to, owned) => reader.end(Lists$read(reader.start("golden.scalars.Lists", b, from, to, owned), to)),
+};
+
+const Maps$codec: MessageCodec<Maps, MessageInitShape<typeof MapsSchema>> = {
+  typeName: "golden.scalars.Maps",
+  from: (init) => create(MapsSchema, init),
+  size(m) {
+    try {
+      return Maps$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Maps$write(beginWrite(m, Maps$size), b, p),
+  read: (b, from, to, owned) => reader.end(Maps$read(reader.start("golden.scalars.Maps", b, from, to, owned), to)),
+};
+
+const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.scalars.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$write,
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.scalars.One", b, from, to, owned), to)),
+};
+
+const OneOptional$codec: MessageCodec<OneOptional, MessageInitShape<typeof OneOptionalSchema>> = {
+  typeName: "golden.scalars.OneOptional",
+  from: (init) => create(OneOptionalSchema, init),
+  size(m) {
+    try {
+      return OneOptional$size(m);
+    } catch (error) {
+      throw notEncodable(OneOptionalSchema, m, error);
+    }
+  },
+  write: OneOptional$write,
+  read: (b, from, to, owned) => reader.end(OneOptional$read(reader.start("golden.scalars.OneOptional", b, from, to, owned), to)),
+};
+
+const OneMessage$codec: MessageCodec<OneMessage, MessageInitShape<typeof OneMessageSchema>> = {
+  typeName: "golden.scalars.OneMessage",
+  from: (init) => create(OneMessageSchema, init),
+  size(m) {
+    try {
+      return OneMessage$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneMessageSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneMessage$write(beginWrite(m, OneMessage$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneMessage$read(reader.start("golden.scalars.OneMessage", b, from, to, owned), to)),
+};
+
+const OneList$codec: MessageCodec<OneList, MessageInitShape<typeof OneListSchema>> = {
+  typeName: "golden.scalars.OneList",
+  from: (init) => create(OneListSchema, init),
+  size(m) {
+    try {
+      return OneList$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneListSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneList$write(beginWrite(m, OneList$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneList$read(reader.start("golden.scalars.OneList", b, from, to, owned), to)),
+};
+
+const OneMap$codec: MessageCodec<OneMap, MessageInitShape<typeof OneMapSchema>> = {
+  typeName: "golden.scalars.OneMap",
+  from: (init) => create(OneMapSchema, init),
+  size(m) {
+    try {
+      return OneMap$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneMapSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OneMap$write(beginWrite(m, OneMap$size), b, p),
+  read: (b, from, to, owned) => reader.end(OneMap$read(reader.start("golden.scalars.OneMap", b, from, to, owned), to)),
+};
+
+const OneEnum$codec: MessageCodec<OneEnum, MessageInitShape<typeof OneEnumSchema>> = {
+  typeName: "golden.scalars.OneEnum",
+  from: (init) => create(OneEnumSchema, init),
+  size(m) {
+    try {
+      return OneEnum$size(m);
+    } catch (error) {
+      throw notEncodable(OneEnumSchema, m, error);
+    }
+  },
+  write: OneEnum$write,
+  read: (b, from, to, owned) => reader.end(OneEnum$read(reader.start("golden.scalars.OneEnum", b, from, to, owned), to)),
+};
+
+const Nothing$codec: MessageCodec<Nothing, MessageInitShape<typeof NothingSchema>> = {
+  typeName: "golden.scalars.Nothing",
+  from: (init) => create(NothingSchema, init),
+  size(m) {
+    try {
+      return Nothing$size(m);
+    } catch (error) {
+      throw notEncodable(NothingSchema, m, error);
+    }
+  },
+  write: Nothing$write,
+  read: (b, from, to, owned) => reader.end(Nothing$read(reader.start("golden.scalars.Nothing", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.scalars.Scalars.EchoSingular */
 const Scalars$echoSingular: UnaryMethod<
@@ -580,4 +723,649 @@ export function runScalars(handler: ScalarsHandler, options?: RunOptions): Promi
  */
 export function testScalars(handler: ScalarsHandler, options?: TestOptions): Promise<Scalars & AsyncDisposable> {
   return testService(Scalars, handler, options);
+}
+
+function Singular$new(): Singular {
+  return { $typeName: "golden.scalars.Singular", aDouble: 0, aFloat: 0, anInt32: 0, anInt64: zero64, aUint32: 0, aUint64: zero64, aSint32: 0, aSint64: zero64, aFixed32: 0, aFixed64: zero64, aSfixed32: 0, aSfixed64: zero64, aBool: false, aString: "", someBytes: bytes.empty, aColour: 0, aJsString: "0", aJsNumber: zero64 };
+}
+
+function Singular$size(m: Singular): number {
+  let n = 0;
+  if (!Object.is(m.aDouble, 0)) n += 1 + double.size(m.aDouble);
+  if (!Object.is(m.aFloat, 0)) n += 1 + float.size(m.aFloat);
+  if (m.anInt32 !== 0) n += 1 + int32.size(m.anInt32);
+  if (m.anInt64) n += 1 + int64.size(m.anInt64);
+  if (m.aUint32 !== 0) n += 1 + uint32.size(m.aUint32);
+  if (m.aUint64) n += 1 + uint64.size(m.aUint64);
+  if (m.aSint32 !== 0) n += 1 + sint32.size(m.aSint32);
+  if (m.aSint64) n += 1 + sint64.size(m.aSint64);
+  if (m.aFixed32 !== 0) n += 1 + fixed32.size(m.aFixed32);
+  if (m.aFixed64) n += 1 + fixed64.size(m.aFixed64);
+  if (m.aSfixed32 !== 0) n += 1 + sfixed32.size(m.aSfixed32);
+  if (m.aSfixed64) n += 1 + sfixed64.size(m.aSfixed64);
+  if (m.aBool) n += 2;
+  if (m.aString !== "") n += 1 + string.size(m.aString);
+  if (m.someBytes.length !== 0) n += 1 + bytes.size(m.someBytes);
+  if (m.aColour !== 0) n += 2 + int32.size(m.aColour);
+  if (!isZero(m.aJsString)) n += 2 + int64.size(m.aJsString);
+  if (m.aJsNumber) n += 2 + int64.size(m.aJsNumber);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Singular$write(m: Singular, b: Uint8Array, p: number): number {
+  if (!Object.is(m.aDouble, 0)) { b[p++] = 9; p = double.write(m.aDouble, b, p); }
+  if (!Object.is(m.aFloat, 0)) { b[p++] = 21; p = float.write(m.aFloat, b, p); }
+  if (m.anInt32 !== 0) { b[p++] = 24; p = int32.write(m.anInt32, b, p); }
+  if (m.anInt64) { b[p++] = 32; p = int64.write(m.anInt64, b, p); }
+  if (m.aUint32 !== 0) { b[p++] = 40; p = uint32.write(m.aUint32, b, p); }
+  if (m.aUint64) { b[p++] = 48; p = uint64.write(m.aUint64, b, p); }
+  if (m.aSint32 !== 0) { b[p++] = 56; p = sint32.write(m.aSint32, b, p); }
+  if (m.aSint64) { b[p++] = 64; p = sint64.write(m.aSint64, b, p); }
+  if (m.aFixed32 !== 0) { b[p++] = 77; p = fixed32.write(m.aFixed32, b, p); }
+  if (m.aFixed64) { b[p++] = 81; p = fixed64.write(m.aFixed64, b, p); }
+  if (m.aSfixed32 !== 0) { b[p++] = 93; p = sfixed32.write(m.aSfixed32, b, p); }
+  if (m.aSfixed64) { b[p++] = 97; p = sfixed64.write(m.aSfixed64, b, p); }
+  if (m.aBool) { b[p++] = 104; p = bool.write(m.aBool, b, p); }
+  if (m.aString !== "") { b[p++] = 114; p = string.write(m.aString, b, p); }
+  if (m.someBytes.length !== 0) { b[p++] = 122; p = bytes.write(m.someBytes, b, p); }
+  if (m.aColour !== 0) { b[p++] = 128; b[p++] = 1; p = int32.write(m.aColour, b, p); }
+  if (!isZero(m.aJsString)) { b[p++] = 136; b[p++] = 1; p = int64.write(m.aJsString, b, p); }
+  if (m.aJsNumber) { b[p++] = 144; b[p++] = 1; p = int64.write(m.aJsNumber, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Singular$read(r: Reader, end: number, m: Singular = Singular$new()): Singular {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.aDouble = double.read(r);
+        break;
+      case 2:
+        m.aFloat = float.read(r);
+        break;
+      case 3:
+        m.anInt32 = int32.read(r);
+        break;
+      case 4:
+        m.anInt64 = int64.read(r);
+        break;
+      case 5:
+        m.aUint32 = uint32.read(r);
+        break;
+      case 6:
+        m.aUint64 = uint64.read(r);
+        break;
+      case 7:
+        m.aSint32 = sint32.read(r);
+        break;
+      case 8:
+        m.aSint64 = sint64.read(r);
+        break;
+      case 9:
+        m.aFixed32 = fixed32.read(r);
+        break;
+      case 10:
+        m.aFixed64 = fixed64.read(r);
+        break;
+      case 11:
+        m.aSfixed32 = sfixed32.read(r);
+        break;
+      case 12:
+        m.aSfixed64 = sfixed64.read(r);
+        break;
+      case 13:
+        m.aBool = bool.read(r);
+        break;
+      case 14:
+        m.aString = string.read(r);
+        break;
+      case 15:
+        m.someBytes = bytes.read(r);
+        break;
+      case 16:
+        m.aColour = int32.read(r) as Colour;
+        break;
+      case 17:
+        m.aJsString = String(int64.read(r));
+        break;
+      case 18:
+        m.aJsNumber = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Optional$new(): Optional {
+  return { $typeName: "golden.scalars.Optional", last: "" };
+}
+
+function Optional$size(m: Optional): number {
+  let n = 0;
+  if (m.number !== undefined) n += 1 + int32.size(m.number);
+  if (m.text !== undefined) n += 1 + string.size(m.text);
+  if (m.data !== undefined) n += 1 + bytes.size(m.data);
+  if (m.colour !== undefined) n += 1 + int32.size(m.colour);
+  if (m.long !== undefined) n += 1 + int64.size(m.long);
+  if (m.message !== undefined) n += 1 + held(hold(), Singular$size(m.message));
+  if (m.last !== "") n += 1 + string.size(m.last);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Optional$write(m: Optional, b: Uint8Array, p: number): number {
+  if (m.number !== undefined) { b[p++] = 8; p = int32.write(m.number, b, p); }
+  if (m.text !== undefined) { b[p++] = 18; p = string.write(m.text, b, p); }
+  if (m.data !== undefined) { b[p++] = 26; p = bytes.write(m.data, b, p); }
+  if (m.colour !== undefined) { b[p++] = 32; p = int32.write(m.colour, b, p); }
+  if (m.long !== undefined) { b[p++] = 40; p = int64.write(m.long, b, p); }
+  if (m.message !== undefined) { b[p++] = 50; p = Singular$write(m.message, b, writeHeld(b, p)); }
+  if (m.last !== "") { b[p++] = 58; p = string.write(m.last, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Optional$read(r: Reader, end: number, m: Optional = Optional$new()): Optional {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int32.read(r);
+        break;
+      case 2:
+        m.text = string.read(r);
+        break;
+      case 3:
+        m.data = bytes.read(r);
+        break;
+      case 4:
+        m.colour = int32.read(r) as Colour;
+        break;
+      case 5:
+        m.long = String(int64.read(r));
+        break;
+      case 6:
+        m.message = Singular$read(r, r.enter(), m.message);
+        break;
+      case 7:
+        m.last = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Lists$new(): Lists {
+  return { $typeName: "golden.scalars.Lists", numbers: [], texts: [], datas: [], colours: [], longs: [], longStrings: [], messages: [] };
+}
+
+function Lists$size(m: Lists): number {
+  let n = 0;
+  if (m.numbers.length > 0) n += 1 + held(hold(), int32.sizeAll(m.numbers));
+  for (const v of m.texts) n += 1 + string.size(v);
+  for (const v of m.datas) n += 1 + bytes.size(v);
+  if (m.colours.length > 0) n += 1 + held(hold(), int32.sizeAll(m.colours));
+  if (m.longs.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.longs));
+  if (m.longStrings.length > 0) n += 1 + held(hold(), int64.sizeAll(m.longStrings));
+  for (const v of m.messages) n += 1 + held(hold(), Singular$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Lists$write(m: Lists, b: Uint8Array, p: number): number {
+  if (m.numbers.length > 0) { b[p++] = 10; p = int32.writeAll(m.numbers, b, writeHeld(b, p)); }
+  for (const v of m.texts) { b[p++] = 18; p = string.write(v, b, p); }
+  for (const v of m.datas) { b[p++] = 26; p = bytes.write(v, b, p); }
+  if (m.colours.length > 0) { b[p++] = 34; p = int32.writeAll(m.colours, b, writeHeld(b, p)); }
+  if (m.longs.length > 0) { b[p++] = 42; p = uint64.writeAll(m.longs, b, writeHeld(b, p)); }
+  if (m.longStrings.length > 0) { b[p++] = 50; p = int64.writeAll(m.longStrings, b, writeHeld(b, p)); }
+  for (const v of m.messages) { b[p++] = 58; p = Singular$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Lists$read(r: Reader, end: number, m: Lists = Lists$new()): Lists {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        int32.readAll(r, tag, m.numbers);
+        break;
+      case 2:
+        m.texts.push(string.read(r));
+        break;
+      case 3:
+        m.datas.push(bytes.read(r));
+        break;
+      case 4:
+        int32.readAll(r, tag, m.colours);
+        break;
+      case 5:
+        uint64.readAll(r, tag, m.longs);
+        break;
+      case 6:
+        if ((tag & 7) === 2) for (const end = r.packed(); r.pos < end; ) m.longStrings.push(String(int64.read(r)));
+        else m.longStrings.push(String(int64.read(r)));
+        break;
+      case 7:
+        m.messages.push(Singular$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Maps$new(): Maps {
+  return { $typeName: "golden.scalars.Maps", byString: {}, byInt32: {}, byInt64: {}, byBool: {}, messages: {}, longs: {}, last: {} };
+}
+
+function Maps$size(m: Maps): number {
+  let n = 0;
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + int32.size(Number.parseInt(k)) + 1 + string.size(v));
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    n += 1 + held(hold(), 1 + int64.size(k) + 1 + bytes.size(v));
+  }
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    n += 1 + held(hold(), 2 + 1 + int32.size(v));
+  }
+  for (const k of Object.keys(m.messages)) {
+    const v = m.messages[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + uint32.size(Number.parseInt(k)) + 1 + held(hold(), Singular$size(v)));
+  }
+  for (const k of Object.keys(m.longs)) {
+    const v = m.longs[k]!;
+    n += 1 + held(hold(), 1 + sint64.size(k) + 1 + uint64.size(v));
+  }
+  for (const k of Object.keys(m.last)) {
+    const v = m.last[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Singular$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Maps$write(m: Maps, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = int32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    b[p++] = 18; p = writeHeld(b, p);
+    b[p++] = 8; p = int32.write(Number.parseInt(k), b, p);
+    b[p++] = 18; p = string.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    b[p++] = 26; p = writeHeld(b, p);
+    b[p++] = 8; p = int64.write(k, b, p);
+    b[p++] = 18; p = bytes.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    b[p++] = 34; p = writeHeld(b, p);
+    b[p++] = 8; p = bool.write(k === "true", b, p);
+    b[p++] = 16; p = int32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.messages)) {
+    const v = m.messages[k as unknown as number]!;
+    b[p++] = 42; p = writeHeld(b, p);
+    b[p++] = 8; p = uint32.write(Number.parseInt(k), b, p);
+    b[p++] = 18; p = Singular$write(v, b, writeHeld(b, p));
+  }
+  for (const k of Object.keys(m.longs)) {
+    const v = m.longs[k]!;
+    b[p++] = 50; p = writeHeld(b, p);
+    b[p++] = 8; p = sint64.write(k, b, p);
+    b[p++] = 16; p = uint64.write(v, b, p);
+  }
+  for (const k of Object.keys(m.last)) {
+    const v = m.last[k]!;
+    b[p++] = 58; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Singular$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Maps$read(r: Reader, end: number, m: Maps = Maps$new()): Maps {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = int32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.byString, k, v);
+        break;
+      }
+      case 2: {
+        let k = 0;
+        let v = "";
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int32.read(r);
+          else if (tag >>> 3 === 2) v = string.read(r);
+          else r.skip(tag);
+        }
+        m.byInt32[k] = v;
+        break;
+      }
+      case 3: {
+        let k = zero64;
+        let v = bytes.empty;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int64.read(r);
+          else if (tag >>> 3 === 2) v = bytes.read(r);
+          else r.skip(tag);
+        }
+        m.byInt64[String(k)] = v;
+        break;
+      }
+      case 4: {
+        let k = false;
+        let v: Colour = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = bool.read(r);
+          else if (tag >>> 3 === 2) v = int32.read(r) as Colour;
+          else r.skip(tag);
+        }
+        m.byBool[String(k)] = v;
+        break;
+      }
+      case 5: {
+        let k = 0;
+        let v: Singular | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = uint32.read(r);
+          else if (tag >>> 3 === 2) v = Singular$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        m.messages[k] = v ?? Singular$new();
+        break;
+      }
+      case 6: {
+        let k = zero64;
+        let v = zero64;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = sint64.read(r);
+          else if (tag >>> 3 === 2) v = uint64.read(r);
+          else r.skip(tag);
+        }
+        m.longs[String(k)] = v;
+        break;
+      }
+      case 7: {
+        let k = "";
+        let v: Singular | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Singular$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.last, k, v ?? Singular$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function One$new(): One {
+  return { $typeName: "golden.scalars.One", only: "" };
+}
+
+function One$size(m: One): number {
+  let n = 0;
+  if (m.only !== "") n += 1 + string.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function One$write(m: One, b: Uint8Array, p: number): number {
+  if (m.only !== "") { b[p++] = 10; p = string.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function One$read(r: Reader, end: number, m: One = One$new()): One {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OneOptional$new(): OneOptional {
+  return { $typeName: "golden.scalars.OneOptional" };
+}
+
+function OneOptional$size(m: OneOptional): number {
+  let n = 0;
+  if (m.only !== undefined) n += 1 + sint64.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OneOptional$write(m: OneOptional, b: Uint8Array, p: number): number {
+  if (m.only !== undefined) { b[p++] = 8; p = sint64.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OneOptional$read(r: Reader, end: number, m: OneOptional = OneOptional$new()): OneOptional {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = sint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OneMessage$new(): OneMessage {
+  return { $typeName: "golden.scalars.OneMessage" };
+}
+
+function OneMessage$size(m: OneMessage): number {
+  let n = 0;
+  if (m.only !== undefined) n += 1 + held(hold(), Singular$size(m.only));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OneMessage$write(m: OneMessage, b: Uint8Array, p: number): number {
+  if (m.only !== undefined) { b[p++] = 10; p = Singular$write(m.only, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OneMessage$read(r: Reader, end: number, m: OneMessage = OneMessage$new()): OneMessage {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = Singular$read(r, r.enter(), m.only);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OneList$new(): OneList {
+  return { $typeName: "golden.scalars.OneList", only: [] };
+}
+
+function OneList$size(m: OneList): number {
+  let n = 0;
+  for (const v of m.only) n += 1 + held(hold(), Singular$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OneList$write(m: OneList, b: Uint8Array, p: number): number {
+  for (const v of m.only) { b[p++] = 10; p = Singular$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OneList$read(r: Reader, end: number, m: OneList = OneList$new()): OneList {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only.push(Singular$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OneMap$new(): OneMap {
+  return { $typeName: "golden.scalars.OneMap", only: {} };
+}
+
+function OneMap$size(m: OneMap): number {
+  let n = 0;
+  for (const k of Object.keys(m.only)) {
+    const v = m.only[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Singular$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OneMap$write(m: OneMap, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.only)) {
+    const v = m.only[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Singular$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OneMap$read(r: Reader, end: number, m: OneMap = OneMap$new()): OneMap {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Singular | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Singular$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.only, k, v ?? Singular$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OneEnum$new(): OneEnum {
+  return { $typeName: "golden.scalars.OneEnum", only: 0 };
+}
+
+function OneEnum$size(m: OneEnum): number {
+  let n = 0;
+  if (m.only !== 0) n += 1 + int32.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OneEnum$write(m: OneEnum, b: Uint8Array, p: number): number {
+  if (m.only !== 0) { b[p++] = 8; p = int32.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OneEnum$read(r: Reader, end: number, m: OneEnum = OneEnum$new()): OneEnum {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = int32.read(r) as Colour;
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Nothing$new(): Nothing {
+  return { $typeName: "golden.scalars.Nothing" };
+}
+
+function Nothing$size(m: Nothing): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Nothing$write(m: Nothing, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Nothing$read(r: Reader, end: number, m: Nothing = Nothing$new()): Nothing {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
 }

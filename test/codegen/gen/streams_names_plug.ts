@@ -4,9 +4,10 @@
 // @generated from file streams_names.proto (package golden.streams.names, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageSource as MessageSource$1, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
+import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Text } from "./streams_names_pb.ts";
 import { TextSchema } from "./streams_names_pb.ts";
 
@@ -30,7 +31,19 @@ export interface AsyncIterableHandler {
   get(messages: AsyncIterable<Text>, context: CallContext): MessageSource$1<MessageInitShape<typeof TextSchema>>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.streams.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.streams.names.Text", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.names.AsyncIterable.Get */
 const AsyncIterable$get: BidiStreamingMethod<
@@ -277,4 +290,35 @@ export function runServerStreamingMethod(handler: ServerStreamingMethodHandler, 
  */
 export function testServerStreamingMethod(handler: ServerStreamingMethodHandler, options?: TestOptions): Promise<ServerStreamingMethod & AsyncDisposable> {
   return testService(ServerStreamingMethod, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "golden.streams.names.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -4,13 +4,14 @@
 // @generated from file streams.proto (package golden.streams, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AsyncIterable as AsyncIterable$1, BidiStreamingMethod as BidiStreamingMethod$1, MessageSource as MessageSource$1, Number, Range, Total, messages } from "./streams_pb.ts";
 import { AsyncIterableSchema, BidiStreamingMethodSchema, MessageSourceSchema, NumberSchema, RangeSchema, TotalSchema, messagesSchema } from "./streams_pb.ts";
 import type { Empty, StringValue } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Elements are messages; a request beside a stream, and a response beside one, are unwrapped.
@@ -118,11 +119,75 @@ export interface UnwrappedHandler {
   join(messages: AsyncIterable<StringValue>, context: CallContext): MessageSource<MessageInitShape<typeof StringValueSchema>>;
 }
 
-const Number$codec = /*@__PURE__*/ genericCodec(NumberSchema);
-const Range$codec = /*@__PURE__*/ genericCodec(RangeSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const StringValue$codec = /*@__PURE__*/ genericCodec(StringValueSchema);
-const Total$codec = /*@__PURE__*/ genericCodec(TotalSchema);
+const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
+  typeName: "golden.streams.Number",
+  from: (init) => create(NumberSchema, init),
+  size(m) {
+    try {
+      return Number$size(m);
+    } catch (error) {
+      throw notEncodable(NumberSchema, m, error);
+    }
+  },
+  write: Number$write,
+  read: (b, from, to, owned) => reader.end(Number$read(reader.start("golden.streams.Number", b, from, to, owned), to)),
+};
+
+const Range$codec: MessageCodec<Range, MessageInitShape<typeof RangeSchema>> = {
+  typeName: "golden.streams.Range",
+  from: (init) => create(RangeSchema, init),
+  size(m) {
+    try {
+      return Range$size(m);
+    } catch (error) {
+      throw notEncodable(RangeSchema, m, error);
+    }
+  },
+  write: Range$write,
+  read: (b, from, to, owned) => reader.end(Range$read(reader.start("golden.streams.Range", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const Total$codec: MessageCodec<Total, MessageInitShape<typeof TotalSchema>> = {
+  typeName: "golden.streams.Total",
+  from: (init) => create(TotalSchema, init),
+  size(m) {
+    try {
+      return Total$size(m);
+    } catch (error) {
+      throw notEncodable(TotalSchema, m, error);
+    }
+  },
+  write: Total$write,
+  read: (b, from, to, owned) => reader.end(Total$read(reader.start("golden.streams.Total", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.Unwrapped.Echo */
 const Unwrapped$echo: UnaryMethod<
@@ -636,10 +701,61 @@ export interface ClashesHandler {
   "new"(messages: AsyncIterable<MessageSource$1>, context: CallContext): string | Promise<string>;
 }
 
-const messages$codec = /*@__PURE__*/ genericCodec(messagesSchema);
-const AsyncIterable$codec = /*@__PURE__*/ genericCodec(AsyncIterableSchema);
-const MessageSource$codec = /*@__PURE__*/ genericCodec(MessageSourceSchema);
-const BidiStreamingMethod$codec = /*@__PURE__*/ genericCodec(BidiStreamingMethodSchema);
+const messages$codec: MessageCodec<messages, MessageInitShape<typeof messagesSchema>> = {
+  typeName: "golden.streams.messages",
+  from: (init) => create(messagesSchema, init),
+  size(m) {
+    try {
+      return messages$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(messagesSchema, m, error);
+    }
+  },
+  write: (m, b, p) => messages$write(beginWrite(m, messages$size), b, p),
+  read: (b, from, to, owned) => reader.end(messages$read(reader.start("golden.streams.messages", b, from, to, owned), to)),
+};
+
+const AsyncIterable$codec: MessageCodec<AsyncIterable$1, MessageInitShape<typeof AsyncIterableSchema>> = {
+  typeName: "golden.streams.AsyncIterable",
+  from: (init) => create(AsyncIterableSchema, init),
+  size(m) {
+    try {
+      return AsyncIterable$size(m);
+    } catch (error) {
+      throw notEncodable(AsyncIterableSchema, m, error);
+    }
+  },
+  write: AsyncIterable$write,
+  read: (b, from, to, owned) => reader.end(AsyncIterable$read(reader.start("golden.streams.AsyncIterable", b, from, to, owned), to)),
+};
+
+const MessageSource$codec: MessageCodec<MessageSource$1, MessageInitShape<typeof MessageSourceSchema>> = {
+  typeName: "golden.streams.MessageSource",
+  from: (init) => create(MessageSourceSchema, init),
+  size(m) {
+    try {
+      return MessageSource$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MessageSourceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MessageSource$write(beginWrite(m, MessageSource$size), b, p),
+  read: (b, from, to, owned) => reader.end(MessageSource$read(reader.start("golden.streams.MessageSource", b, from, to, owned), to)),
+};
+
+const BidiStreamingMethod$codec: MessageCodec<BidiStreamingMethod$1, MessageInitShape<typeof BidiStreamingMethodSchema>> = {
+  typeName: "golden.streams.BidiStreamingMethod",
+  from: (init) => create(BidiStreamingMethodSchema, init),
+  size(m) {
+    try {
+      return BidiStreamingMethod$size(m);
+    } catch (error) {
+      throw notEncodable(BidiStreamingMethodSchema, m, error);
+    }
+  },
+  write: BidiStreamingMethod$write,
+  read: (b, from, to, owned) => reader.end(BidiStreamingMethod$read(reader.start("golden.streams.BidiStreamingMethod", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.streams.Clashes.Messages */
 const Clashes$messages: ClientStreamingMethod<
@@ -824,4 +940,290 @@ export function runClashes(handler: ClashesHandler, options?: RunOptions): Promi
  */
 export function testClashes(handler: ClashesHandler, options?: TestOptions): Promise<Clashes & AsyncDisposable> {
   return testService(Clashes, handler, options);
+}
+
+function Number$new(): Number {
+  return { $typeName: "golden.streams.Number", number: 0 };
+}
+
+function Number$size(m: Number): number {
+  let n = 0;
+  if (m.number !== 0) n += 1 + int32.size(m.number);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Number$write(m: Number, b: Uint8Array, p: number): number {
+  if (m.number !== 0) { b[p++] = 8; p = int32.write(m.number, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Number$read(r: Reader, end: number, m: Number = Number$new()): Number {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.number = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Range$new(): Range {
+  return { $typeName: "golden.streams.Range", from: 0 };
+}
+
+function Range$size(m: Range): number {
+  let n = 0;
+  if (m.from !== 0) n += 1 + int32.size(m.from);
+  if (m.to !== undefined) n += 1 + int32.size(m.to);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Range$write(m: Range, b: Uint8Array, p: number): number {
+  if (m.from !== 0) { b[p++] = 8; p = int32.write(m.from, b, p); }
+  if (m.to !== undefined) { b[p++] = 16; p = int32.write(m.to, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Range$read(r: Reader, end: number, m: Range = Range$new()): Range {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.from = int32.read(r);
+        break;
+      case 2:
+        m.to = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function StringValue$new(): StringValue {
+  return { $typeName: "google.protobuf.StringValue", value: "" };
+}
+
+function StringValue$size(m: StringValue): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StringValue$write(m: StringValue, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StringValue$read(r: Reader, end: number, m: StringValue = StringValue$new()): StringValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Total$new(): Total {
+  return { $typeName: "golden.streams.Total", sum: zero64, count: 0 };
+}
+
+function Total$size(m: Total): number {
+  let n = 0;
+  if (m.sum) n += 1 + int64.size(m.sum);
+  if (m.count !== 0) n += 1 + int32.size(m.count);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Total$write(m: Total, b: Uint8Array, p: number): number {
+  if (m.sum) { b[p++] = 8; p = int64.write(m.sum, b, p); }
+  if (m.count !== 0) { b[p++] = 16; p = int32.write(m.count, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Total$read(r: Reader, end: number, m: Total = Total$new()): Total {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = int64.read(r);
+        break;
+      case 2:
+        m.count = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function messages$new(): messages {
+  return { $typeName: "golden.streams.messages", messages: [] };
+}
+
+function messages$size(m: messages): number {
+  let n = 0;
+  for (const v of m.messages) n += 1 + held(hold(), Number$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function messages$write(m: messages, b: Uint8Array, p: number): number {
+  for (const v of m.messages) { b[p++] = 10; p = Number$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function messages$read(r: Reader, end: number, m: messages = messages$new()): messages {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.messages.push(Number$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AsyncIterable$new(): AsyncIterable$1 {
+  return { $typeName: "golden.streams.AsyncIterable", messages: "" };
+}
+
+function AsyncIterable$size(m: AsyncIterable$1): number {
+  let n = 0;
+  if (m.messages !== "") n += 1 + string.size(m.messages);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AsyncIterable$write(m: AsyncIterable$1, b: Uint8Array, p: number): number {
+  if (m.messages !== "") { b[p++] = 10; p = string.write(m.messages, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AsyncIterable$read(r: Reader, end: number, m: AsyncIterable$1 = AsyncIterable$new()): AsyncIterable$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.messages = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MessageSource$new(): MessageSource$1 {
+  return { $typeName: "golden.streams.MessageSource", messages: "" };
+}
+
+function MessageSource$size(m: MessageSource$1): number {
+  let n = 0;
+  if (m.options !== undefined) n += 1 + held(hold(), AsyncIterable$size(m.options));
+  if (m.messages !== "") n += 1 + string.size(m.messages);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MessageSource$write(m: MessageSource$1, b: Uint8Array, p: number): number {
+  if (m.options !== undefined) { b[p++] = 10; p = AsyncIterable$write(m.options, b, writeHeld(b, p)); }
+  if (m.messages !== "") { b[p++] = 18; p = string.write(m.messages, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MessageSource$read(r: Reader, end: number, m: MessageSource$1 = MessageSource$new()): MessageSource$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.options = AsyncIterable$read(r, r.enter(), m.options);
+        break;
+      case 2:
+        m.messages = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function BidiStreamingMethod$new(): BidiStreamingMethod$1 {
+  return { $typeName: "golden.streams.BidiStreamingMethod", value: "" };
+}
+
+function BidiStreamingMethod$size(m: BidiStreamingMethod$1): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BidiStreamingMethod$write(m: BidiStreamingMethod$1, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BidiStreamingMethod$read(r: Reader, end: number, m: BidiStreamingMethod$1 = BidiStreamingMethod$new()): BidiStreamingMethod$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

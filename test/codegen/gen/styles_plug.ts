@@ -5,10 +5,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Request, Response } from "./styles_pb.ts";
 import { RequestSchema, ResponseSchema } from "./styles_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
@@ -56,10 +57,61 @@ export interface ByMessagesHandler {
   touch(request: Timestamp, context: CallContext): MessageInitShape<typeof TimestampSchema> | Promise<MessageInitShape<typeof TimestampSchema>>;
 }
 
-const Request$codec = /*@__PURE__*/ genericCodec(RequestSchema);
-const Response$codec = /*@__PURE__*/ genericCodec(ResponseSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const Timestamp$codec = /*@__PURE__*/ genericCodec(TimestampSchema);
+const Request$codec: MessageCodec<Request, MessageInitShape<typeof RequestSchema>> = {
+  typeName: "golden.styles.Request",
+  from: (init) => create(RequestSchema, init),
+  size(m) {
+    try {
+      return Request$size(m);
+    } catch (error) {
+      throw notEncodable(RequestSchema, m, error);
+    }
+  },
+  write: Request$write,
+  read: (b, from, to, owned) => reader.end(Request$read(reader.start("golden.styles.Request", b, from, to, owned), to)),
+};
+
+const Response$codec: MessageCodec<Response, MessageInitShape<typeof ResponseSchema>> = {
+  typeName: "golden.styles.Response",
+  from: (init) => create(ResponseSchema, init),
+  size(m) {
+    try {
+      return Response$size(m);
+    } catch (error) {
+      throw notEncodable(ResponseSchema, m, error);
+    }
+  },
+  write: Response$write,
+  read: (b, from, to, owned) => reader.end(Response$read(reader.start("golden.styles.Response", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
+  typeName: "google.protobuf.Timestamp",
+  from: (init) => create(TimestampSchema, init),
+  size(m) {
+    try {
+      return Timestamp$size(m);
+    } catch (error) {
+      throw notEncodable(TimestampSchema, m, error);
+    }
+  },
+  write: Timestamp$write,
+  read: (b, from, to, owned) => reader.end(Timestamp$read(reader.start("google.protobuf.Timestamp", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.styles.ByMessages.Get */
 const ByMessages$get: UnaryMethod<
@@ -437,4 +489,130 @@ export function runNoRpcs(handler: NoRpcsHandler, options?: RunOptions): Promise
  */
 export function testNoRpcs(handler: NoRpcsHandler, options?: TestOptions): Promise<NoRpcs & AsyncDisposable> {
   return testService(NoRpcs, handler, options);
+}
+
+function Request$new(): Request {
+  return { $typeName: "golden.styles.Request", key: "" };
+}
+
+function Request$size(m: Request): number {
+  let n = 0;
+  if (m.key !== "") n += 1 + string.size(m.key);
+  if (m.limit !== undefined) n += 1 + int32.size(m.limit);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Request$write(m: Request, b: Uint8Array, p: number): number {
+  if (m.key !== "") { b[p++] = 10; p = string.write(m.key, b, p); }
+  if (m.limit !== undefined) { b[p++] = 16; p = int32.write(m.limit, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Request$read(r: Reader, end: number, m: Request = Request$new()): Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.key = string.read(r);
+        break;
+      case 2:
+        m.limit = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Response$new(): Response {
+  return { $typeName: "golden.styles.Response", value: "" };
+}
+
+function Response$size(m: Response): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Response$write(m: Response, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Response$read(r: Reader, end: number, m: Response = Response$new()): Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function Timestamp$new(): Timestamp {
+  return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$size(m: Timestamp): number {
+  let n = 0;
+  if (m.seconds) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Timestamp$read(r: Reader, end: number, m: Timestamp = Timestamp$new()): Timestamp {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -5,14 +5,17 @@
 /* eslint-disable */
 
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import type { Any, BoolValue, DoubleValue, Duration, Empty, FieldMask, ListValue, NullValue, Struct, Timestamp, UInt32Value, Value } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import type { Any, BoolValue, BytesValue, DoubleValue, Duration, Empty, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 import { AnySchema, BoolValueSchema, BytesValueSchema, DoubleValueSchema, DurationSchema, EmptySchema, FieldMaskSchema, FloatValueSchema, Int32ValueSchema, Int64ValueSchema, ListValueSchema, StringValueSchema, StructSchema, TimestampSchema, UInt32ValueSchema, UInt64ValueSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Fields } from "./well_known_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Fields, OnlyStruct, OnlyWrapper } from "./well_known_pb.ts";
 import { FieldsSchema, OnlyStructSchema, OnlyWrapperSchema } from "./well_known_pb.ts";
-import type { Api } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
+import type { Api, Method, Mixin } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
 import { ApiSchema } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
+import type { Option, Syntax } from "@bufbuild/protobuf/wkt/google/protobuf/type_pb.js";
+import type { SourceContext } from "@bufbuild/protobuf/wkt/google/protobuf/source_context_pb.js";
 
 /**
  * @generated from service golden.wkt.WellKnown
@@ -274,27 +277,299 @@ export interface WellKnownHandler {
   getStruct(context: CallContext): JsonObject | undefined | Promise<JsonObject | undefined>;
 }
 
-const Fields$codec = /*@__PURE__*/ genericCodec(FieldsSchema);
-const OnlyWrapper$codec = /*@__PURE__*/ genericCodec(OnlyWrapperSchema);
-const Timestamp$codec = /*@__PURE__*/ genericCodec(TimestampSchema);
-const Duration$codec = /*@__PURE__*/ genericCodec(DurationSchema);
-const Any$codec = /*@__PURE__*/ genericCodec(AnySchema);
-const Struct$codec = /*@__PURE__*/ genericCodec(StructSchema);
-const Value$codec = /*@__PURE__*/ genericCodec(ValueSchema);
-const ListValue$codec = /*@__PURE__*/ genericCodec(ListValueSchema);
-const FieldMask$codec = /*@__PURE__*/ genericCodec(FieldMaskSchema);
-const Api$codec = /*@__PURE__*/ genericCodec(ApiSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const DoubleValue$codec = /*@__PURE__*/ genericCodec(DoubleValueSchema);
-const FloatValue$codec = /*@__PURE__*/ genericCodec(FloatValueSchema);
-const Int64Value$codec = /*@__PURE__*/ genericCodec(Int64ValueSchema);
-const UInt64Value$codec = /*@__PURE__*/ genericCodec(UInt64ValueSchema);
-const Int32Value$codec = /*@__PURE__*/ genericCodec(Int32ValueSchema);
-const UInt32Value$codec = /*@__PURE__*/ genericCodec(UInt32ValueSchema);
-const BoolValue$codec = /*@__PURE__*/ genericCodec(BoolValueSchema);
-const StringValue$codec = /*@__PURE__*/ genericCodec(StringValueSchema);
-const BytesValue$codec = /*@__PURE__*/ genericCodec(BytesValueSchema);
-const OnlyStruct$codec = /*@__PURE__*/ genericCodec(OnlyStructSchema);
+const Fields$codec: MessageCodec<Fields, MessageInitShape<typeof FieldsSchema>> = {
+  typeName: "golden.wkt.Fields",
+  from: (init) => create(FieldsSchema, init),
+  size(m) {
+    try {
+      return Fields$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(FieldsSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Fields$write(beginWrite(m, Fields$size), b, p),
+  read: (b, from, to, owned) => reader.end(Fields$read(reader.start("golden.wkt.Fields", b, from, to, owned), to)),
+};
+
+const OnlyWrapper$codec: MessageCodec<OnlyWrapper, MessageInitShape<typeof OnlyWrapperSchema>> = {
+  typeName: "golden.wkt.OnlyWrapper",
+  from: (init) => create(OnlyWrapperSchema, init),
+  size(m) {
+    try {
+      return OnlyWrapper$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyWrapperSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyWrapper$write(beginWrite(m, OnlyWrapper$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyWrapper$read(reader.start("golden.wkt.OnlyWrapper", b, from, to, owned), to)),
+};
+
+const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
+  typeName: "google.protobuf.Timestamp",
+  from: (init) => create(TimestampSchema, init),
+  size(m) {
+    try {
+      return Timestamp$size(m);
+    } catch (error) {
+      throw notEncodable(TimestampSchema, m, error);
+    }
+  },
+  write: Timestamp$write,
+  read: (b, from, to, owned) => reader.end(Timestamp$read(reader.start("google.protobuf.Timestamp", b, from, to, owned), to)),
+};
+
+const Duration$codec: MessageCodec<Duration, MessageInitShape<typeof DurationSchema>> = {
+  typeName: "google.protobuf.Duration",
+  from: (init) => create(DurationSchema, init),
+  size(m) {
+    try {
+      return Duration$size(m);
+    } catch (error) {
+      throw notEncodable(DurationSchema, m, error);
+    }
+  },
+  write: Duration$write,
+  read: (b, from, to, owned) => reader.end(Duration$read(reader.start("google.protobuf.Duration", b, from, to, owned), to)),
+};
+
+const Any$codec: MessageCodec<Any, MessageInitShape<typeof AnySchema>> = {
+  typeName: "google.protobuf.Any",
+  from: (init) => create(AnySchema, init),
+  size(m) {
+    try {
+      return Any$size(m);
+    } catch (error) {
+      throw notEncodable(AnySchema, m, error);
+    }
+  },
+  write: Any$write,
+  read: (b, from, to, owned) => reader.end(Any$read(reader.start("google.protobuf.Any", b, from, to, owned), to)),
+};
+
+const Struct$codec: MessageCodec<Struct, MessageInitShape<typeof StructSchema>> = {
+  typeName: "google.protobuf.Struct",
+  from: (init) => create(StructSchema, init),
+  size(m) {
+    try {
+      return Struct$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StructSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Struct$write(beginWrite(m, Struct$size), b, p),
+  read: (b, from, to, owned) => reader.end(Struct$read(reader.start("google.protobuf.Struct", b, from, to, owned), to)),
+};
+
+const Value$codec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
+  typeName: "google.protobuf.Value",
+  from: (init) => create(ValueSchema, init),
+  size(m) {
+    try {
+      return Value$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ValueSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Value$write(beginWrite(m, Value$size), b, p),
+  read: (b, from, to, owned) => reader.end(Value$read(reader.start("google.protobuf.Value", b, from, to, owned), to)),
+};
+
+const ListValue$codec: MessageCodec<ListValue, MessageInitShape<typeof ListValueSchema>> = {
+  typeName: "google.protobuf.ListValue",
+  from: (init) => create(ListValueSchema, init),
+  size(m) {
+    try {
+      return ListValue$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListValueSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListValue$write(beginWrite(m, ListValue$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListValue$read(reader.start("google.protobuf.ListValue", b, from, to, owned), to)),
+};
+
+const FieldMask$codec: MessageCodec<FieldMask, MessageInitShape<typeof FieldMaskSchema>> = {
+  typeName: "google.protobuf.FieldMask",
+  from: (init) => create(FieldMaskSchema, init),
+  size(m) {
+    try {
+      return FieldMask$size(m);
+    } catch (error) {
+      throw notEncodable(FieldMaskSchema, m, error);
+    }
+  },
+  write: FieldMask$write,
+  read: (b, from, to, owned) => reader.end(FieldMask$read(reader.start("google.protobuf.FieldMask", b, from, to, owned), to)),
+};
+
+const Api$codec: MessageCodec<Api, MessageInitShape<typeof ApiSchema>> = {
+  typeName: "google.protobuf.Api",
+  from: (init) => create(ApiSchema, init),
+  size(m) {
+    try {
+      return Api$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ApiSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Api$write(beginWrite(m, Api$size), b, p),
+  read: (b, from, to, owned) => reader.end(Api$read(reader.start("google.protobuf.Api", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const DoubleValue$codec: MessageCodec<DoubleValue, MessageInitShape<typeof DoubleValueSchema>> = {
+  typeName: "google.protobuf.DoubleValue",
+  from: (init) => create(DoubleValueSchema, init),
+  size(m) {
+    try {
+      return DoubleValue$size(m);
+    } catch (error) {
+      throw notEncodable(DoubleValueSchema, m, error);
+    }
+  },
+  write: DoubleValue$write,
+  read: (b, from, to, owned) => reader.end(DoubleValue$read(reader.start("google.protobuf.DoubleValue", b, from, to, owned), to)),
+};
+
+const FloatValue$codec: MessageCodec<FloatValue, MessageInitShape<typeof FloatValueSchema>> = {
+  typeName: "google.protobuf.FloatValue",
+  from: (init) => create(FloatValueSchema, init),
+  size(m) {
+    try {
+      return FloatValue$size(m);
+    } catch (error) {
+      throw notEncodable(FloatValueSchema, m, error);
+    }
+  },
+  write: FloatValue$write,
+  read: (b, from, to, owned) => reader.end(FloatValue$read(reader.start("google.protobuf.FloatValue", b, from, to, owned), to)),
+};
+
+const Int64Value$codec: MessageCodec<Int64Value, MessageInitShape<typeof Int64ValueSchema>> = {
+  typeName: "google.protobuf.Int64Value",
+  from: (init) => create(Int64ValueSchema, init),
+  size(m) {
+    try {
+      return Int64Value$size(m);
+    } catch (error) {
+      throw notEncodable(Int64ValueSchema, m, error);
+    }
+  },
+  write: Int64Value$write,
+  read: (b, from, to, owned) => reader.end(Int64Value$read(reader.start("google.protobuf.Int64Value", b, from, to, owned), to)),
+};
+
+const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
+  typeName: "google.protobuf.UInt64Value",
+  from: (init) => create(UInt64ValueSchema, init),
+  size(m) {
+    try {
+      return UInt64Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt64ValueSchema, m, error);
+    }
+  },
+  write: UInt64Value$write,
+  read: (b, from, to, owned) => reader.end(UInt64Value$read(reader.start("google.protobuf.UInt64Value", b, from, to, owned), to)),
+};
+
+const Int32Value$codec: MessageCodec<Int32Value, MessageInitShape<typeof Int32ValueSchema>> = {
+  typeName: "google.protobuf.Int32Value",
+  from: (init) => create(Int32ValueSchema, init),
+  size(m) {
+    try {
+      return Int32Value$size(m);
+    } catch (error) {
+      throw notEncodable(Int32ValueSchema, m, error);
+    }
+  },
+  write: Int32Value$write,
+  read: (b, from, to, owned) => reader.end(Int32Value$read(reader.start("google.protobuf.Int32Value", b, from, to, owned), to)),
+};
+
+const UInt32Value$codec: MessageCodec<UInt32Value, MessageInitShape<typeof UInt32ValueSchema>> = {
+  typeName: "google.protobuf.UInt32Value",
+  from: (init) => create(UInt32ValueSchema, init),
+  size(m) {
+    try {
+      return UInt32Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt32ValueSchema, m, error);
+    }
+  },
+  write: UInt32Value$write,
+  read: (b, from, to, owned) => reader.end(UInt32Value$read(reader.start("google.protobuf.UInt32Value", b, from, to, owned), to)),
+};
+
+const BoolValue$codec: MessageCodec<BoolValue, MessageInitShape<typeof BoolValueSchema>> = {
+  typeName: "google.protobuf.BoolValue",
+  from: (init) => create(BoolValueSchema, init),
+  size(m) {
+    try {
+      return BoolValue$size(m);
+    } catch (error) {
+      throw notEncodable(BoolValueSchema, m, error);
+    }
+  },
+  write: BoolValue$write,
+  read: (b, from, to, owned) => reader.end(BoolValue$read(reader.start("google.protobuf.BoolValue", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
+  typeName: "google.protobuf.BytesValue",
+  from: (init) => create(BytesValueSchema, init),
+  size(m) {
+    try {
+      return BytesValue$size(m);
+    } catch (error) {
+      throw notEncodable(BytesValueSchema, m, error);
+    }
+  },
+  write: BytesValue$write,
+  read: (b, from, to, owned) => reader.end(BytesValue$read(reader.start("google.protobuf.BytesValue", b, from, to, owned), to)),
+};
+
+const OnlyStruct$codec: MessageCodec<OnlyStruct, MessageInitShape<typeof OnlyStructSchema>> = {
+  typeName: "golden.wkt.OnlyStruct",
+  from: (init) => create(OnlyStructSchema, init),
+  size(m) {
+    try {
+      return OnlyStruct$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyStructSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyStruct$write(beginWrite(m, OnlyStruct$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyStruct$read(reader.start("golden.wkt.OnlyStruct", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.wkt.WellKnown.EchoFields */
 const WellKnown$echoFields: UnaryMethod<
@@ -827,4 +1102,1081 @@ export function runWellKnown(handler: WellKnownHandler, options?: RunOptions): P
  */
 export function testWellKnown(handler: WellKnownHandler, options?: TestOptions): Promise<WellKnown & AsyncDisposable> {
   return testService(WellKnown, handler, options);
+}
+
+function Fields$new(): Fields {
+  return { $typeName: "golden.wkt.Fields", nullValue: 0, structs: [], structMap: {}, bools: [], doubles: {}, choice: { case: undefined }, last: "" };
+}
+
+function Fields$size(m: Fields): number {
+  let n = 0;
+  if (m.time !== undefined) n += 1 + held(hold(), Timestamp$size(m.time));
+  if (m.span !== undefined) n += 1 + held(hold(), Duration$size(m.span));
+  if (m.any !== undefined) n += 1 + held(hold(), Any$size(m.any));
+  if (m.struct !== undefined) n += 1 + held(hold(), Struct$size(structFromJson(m.struct)));
+  if (m.value !== undefined) n += 1 + held(hold(), Value$size(m.value));
+  if (m.list !== undefined) n += 1 + held(hold(), ListValue$size(m.list));
+  if (m.nullValue !== 0) n += 1 + int32.size(m.nullValue);
+  if (m.mask !== undefined) n += 1 + held(hold(), FieldMask$size(m.mask));
+  if (m.empty !== undefined) n += 1 + held(hold(), Empty$size(m.empty));
+  if (m.text !== undefined) n += 1 + held(hold(), StringValue$size({ $typeName: "google.protobuf.StringValue", value: m.text }));
+  if (m.long !== undefined) n += 1 + held(hold(), Int64Value$size({ $typeName: "google.protobuf.Int64Value", value: m.long }));
+  if (m.data !== undefined) n += 1 + held(hold(), BytesValue$size({ $typeName: "google.protobuf.BytesValue", value: m.data }));
+  for (const v of m.structs) n += 1 + held(hold(), Struct$size(structFromJson(v)));
+  for (const k of Object.keys(m.structMap)) {
+    const v = m.structMap[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Struct$size(structFromJson(v))));
+  }
+  for (const v of m.bools) n += 1 + held(hold(), BoolValue$size(v));
+  for (const k of Object.keys(m.doubles)) {
+    const v = m.doubles[k as unknown as number]!;
+    n += 2 + held(hold(), 1 + int32.size(Number.parseInt(k)) + 1 + held(hold(), DoubleValue$size(v)));
+  }
+  switch (m.choice.case) {
+    case "chosenNumber":
+      n += 2 + held(hold(), UInt32Value$size(m.choice.value));
+      break;
+    case "chosenStruct":
+      n += 2 + held(hold(), Struct$size(structFromJson(m.choice.value)));
+      break;
+    case "chosenTime":
+      n += 2 + held(hold(), Timestamp$size(m.choice.value));
+      break;
+  }
+  if (m.last !== "") n += 2 + string.size(m.last);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Fields$write(m: Fields, b: Uint8Array, p: number): number {
+  if (m.time !== undefined) { b[p++] = 10; p = Timestamp$write(m.time, b, writeHeld(b, p)); }
+  if (m.span !== undefined) { b[p++] = 18; p = Duration$write(m.span, b, writeHeld(b, p)); }
+  if (m.any !== undefined) { b[p++] = 26; p = Any$write(m.any, b, writeHeld(b, p)); }
+  if (m.struct !== undefined) { b[p++] = 34; p = Struct$write(structFromJson(m.struct), b, writeHeld(b, p)); }
+  if (m.value !== undefined) { b[p++] = 42; p = Value$write(m.value, b, writeHeld(b, p)); }
+  if (m.list !== undefined) { b[p++] = 50; p = ListValue$write(m.list, b, writeHeld(b, p)); }
+  if (m.nullValue !== 0) { b[p++] = 56; p = int32.write(m.nullValue, b, p); }
+  if (m.mask !== undefined) { b[p++] = 66; p = FieldMask$write(m.mask, b, writeHeld(b, p)); }
+  if (m.empty !== undefined) { b[p++] = 74; p = Empty$write(m.empty, b, writeHeld(b, p)); }
+  if (m.text !== undefined) { b[p++] = 82; p = StringValue$write({ $typeName: "google.protobuf.StringValue", value: m.text }, b, writeHeld(b, p)); }
+  if (m.long !== undefined) { b[p++] = 90; p = Int64Value$write({ $typeName: "google.protobuf.Int64Value", value: m.long }, b, writeHeld(b, p)); }
+  if (m.data !== undefined) { b[p++] = 98; p = BytesValue$write({ $typeName: "google.protobuf.BytesValue", value: m.data }, b, writeHeld(b, p)); }
+  for (const v of m.structs) { b[p++] = 106; p = Struct$write(structFromJson(v), b, writeHeld(b, p)); }
+  for (const k of Object.keys(m.structMap)) {
+    const v = m.structMap[k]!;
+    b[p++] = 114; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Struct$write(structFromJson(v), b, writeHeld(b, p));
+  }
+  for (const v of m.bools) { b[p++] = 122; p = BoolValue$write(v, b, writeHeld(b, p)); }
+  for (const k of Object.keys(m.doubles)) {
+    const v = m.doubles[k as unknown as number]!;
+    b[p++] = 130; b[p++] = 1; p = writeHeld(b, p);
+    b[p++] = 8; p = int32.write(Number.parseInt(k), b, p);
+    b[p++] = 18; p = DoubleValue$write(v, b, writeHeld(b, p));
+  }
+  switch (m.choice.case) {
+    case "chosenNumber":
+      { b[p++] = 138; b[p++] = 1; p = UInt32Value$write(m.choice.value, b, writeHeld(b, p)); }
+      break;
+    case "chosenStruct":
+      { b[p++] = 146; b[p++] = 1; p = Struct$write(structFromJson(m.choice.value), b, writeHeld(b, p)); }
+      break;
+    case "chosenTime":
+      { b[p++] = 154; b[p++] = 1; p = Timestamp$write(m.choice.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.last !== "") { b[p++] = 162; b[p++] = 1; p = string.write(m.last, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Fields$read(r: Reader, end: number, m: Fields = Fields$new()): Fields {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.time = Timestamp$read(r, r.enter(), m.time);
+        break;
+      case 2:
+        m.span = Duration$read(r, r.enter(), m.span);
+        break;
+      case 3:
+        m.any = Any$read(r, r.enter(), m.any);
+        break;
+      case 4:
+        m.struct = structToJson(Struct$read(r, r.enter(), m.struct !== undefined ? structFromJson(m.struct) : undefined));
+        break;
+      case 5:
+        m.value = Value$read(r, r.enter(), m.value);
+        break;
+      case 6:
+        m.list = ListValue$read(r, r.enter(), m.list);
+        break;
+      case 7:
+        m.nullValue = int32.read(r) as NullValue;
+        break;
+      case 8:
+        m.mask = FieldMask$read(r, r.enter(), m.mask);
+        break;
+      case 9:
+        m.empty = Empty$read(r, r.enter(), m.empty);
+        break;
+      case 10:
+        m.text = StringValue$read(r, r.enter(), m.text !== undefined ? { $typeName: "google.protobuf.StringValue", value: m.text } : undefined).value;
+        break;
+      case 11:
+        m.long = Int64Value$read(r, r.enter(), m.long !== undefined ? { $typeName: "google.protobuf.Int64Value", value: m.long } : undefined).value;
+        break;
+      case 12:
+        m.data = BytesValue$read(r, r.enter(), m.data !== undefined ? { $typeName: "google.protobuf.BytesValue", value: m.data } : undefined).value;
+        break;
+      case 13:
+        m.structs.push(structToJson(Struct$read(r, r.enter())));
+        break;
+      case 14: {
+        let k = "";
+        let v: JsonObject | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = structToJson(Struct$read(r, r.enter(), v !== undefined ? structFromJson(v) : undefined));
+          else r.skip(tag);
+        }
+        setEntry(m.structMap, k, v ?? {});
+        break;
+      }
+      case 15:
+        m.bools.push(BoolValue$read(r, r.enter()));
+        break;
+      case 16: {
+        let k = 0;
+        let v: DoubleValue | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int32.read(r);
+          else if (tag >>> 3 === 2) v = DoubleValue$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        m.doubles[k] = v ?? DoubleValue$new();
+        break;
+      }
+      case 17:
+        m.choice = { case: "chosenNumber", value: UInt32Value$read(r, r.enter(), m.choice.case === "chosenNumber" ? m.choice.value : undefined) };
+        break;
+      case 18:
+        m.choice = { case: "chosenStruct", value: structToJson(Struct$read(r, r.enter(), m.choice.case === "chosenStruct" ? structFromJson(m.choice.value) : undefined)) };
+        break;
+      case 19:
+        m.choice = { case: "chosenTime", value: Timestamp$read(r, r.enter(), m.choice.case === "chosenTime" ? m.choice.value : undefined) };
+        break;
+      case 20:
+        m.last = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OnlyWrapper$new(): OnlyWrapper {
+  return { $typeName: "golden.wkt.OnlyWrapper" };
+}
+
+function OnlyWrapper$size(m: OnlyWrapper): number {
+  let n = 0;
+  if (m.only !== undefined) n += 1 + held(hold(), StringValue$size({ $typeName: "google.protobuf.StringValue", value: m.only }));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OnlyWrapper$write(m: OnlyWrapper, b: Uint8Array, p: number): number {
+  if (m.only !== undefined) { b[p++] = 10; p = StringValue$write({ $typeName: "google.protobuf.StringValue", value: m.only }, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OnlyWrapper$read(r: Reader, end: number, m: OnlyWrapper = OnlyWrapper$new()): OnlyWrapper {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = StringValue$read(r, r.enter(), m.only !== undefined ? { $typeName: "google.protobuf.StringValue", value: m.only } : undefined).value;
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Timestamp$new(): Timestamp {
+  return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$size(m: Timestamp): number {
+  let n = 0;
+  if (m.seconds) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Timestamp$read(r: Reader, end: number, m: Timestamp = Timestamp$new()): Timestamp {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Duration$new(): Duration {
+  return { $typeName: "google.protobuf.Duration", seconds: zero64, nanos: 0 };
+}
+
+function Duration$size(m: Duration): number {
+  let n = 0;
+  if (m.seconds) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Duration$write(m: Duration, b: Uint8Array, p: number): number {
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Duration$read(r: Reader, end: number, m: Duration = Duration$new()): Duration {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Any$new(): Any {
+  return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
+}
+
+function Any$size(m: Any): number {
+  let n = 0;
+  if (m.typeUrl !== "") n += 1 + string.size(m.typeUrl);
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Any$write(m: Any, b: Uint8Array, p: number): number {
+  if (m.typeUrl !== "") { b[p++] = 10; p = string.write(m.typeUrl, b, p); }
+  if (m.value.length !== 0) { b[p++] = 18; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Any$read(r: Reader, end: number, m: Any = Any$new()): Any {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.typeUrl = string.read(r);
+        break;
+      case 2:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Struct$new(): Struct {
+  return { $typeName: "google.protobuf.Struct", fields: {} };
+}
+
+function Struct$size(m: Struct): number {
+  let n = 0;
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Value$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Struct$write(m: Struct, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Value$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Value | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Value$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.fields, k, v ?? Value$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Value$new(): Value {
+  return { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+}
+
+function Value$size(m: Value): number {
+  let n = 0;
+  switch (m.kind.case) {
+    case "nullValue":
+      n += 1 + int32.size(m.kind.value);
+      break;
+    case "numberValue":
+      n += 1 + double.size(m.kind.value);
+      break;
+    case "stringValue":
+      n += 1 + string.size(m.kind.value);
+      break;
+    case "boolValue":
+      n += 2;
+      break;
+    case "structValue":
+      n += 1 + held(hold(), Struct$size(m.kind.value));
+      break;
+    case "listValue":
+      n += 1 + held(hold(), ListValue$size(m.kind.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Value$write(m: Value, b: Uint8Array, p: number): number {
+  switch (m.kind.case) {
+    case "nullValue":
+      { b[p++] = 8; p = int32.write(m.kind.value, b, p); }
+      break;
+    case "numberValue":
+      { b[p++] = 17; p = double.write(m.kind.value, b, p); }
+      break;
+    case "stringValue":
+      { b[p++] = 26; p = string.write(m.kind.value, b, p); }
+      break;
+    case "boolValue":
+      { b[p++] = 32; p = bool.write(m.kind.value, b, p); }
+      break;
+    case "structValue":
+      { b[p++] = 42; p = Struct$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+    case "listValue":
+      { b[p++] = 50; p = ListValue$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Value$read(r: Reader, end: number, m: Value = Value$new()): Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.kind = { case: "nullValue", value: int32.read(r) as NullValue };
+        break;
+      case 2:
+        m.kind = { case: "numberValue", value: double.read(r) };
+        break;
+      case 3:
+        m.kind = { case: "stringValue", value: string.read(r) };
+        break;
+      case 4:
+        m.kind = { case: "boolValue", value: bool.read(r) };
+        break;
+      case 5:
+        m.kind = { case: "structValue", value: Struct$read(r, r.enter(), m.kind.case === "structValue" ? m.kind.value : undefined) };
+        break;
+      case 6:
+        m.kind = { case: "listValue", value: ListValue$read(r, r.enter(), m.kind.case === "listValue" ? m.kind.value : undefined) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListValue$new(): ListValue {
+  return { $typeName: "google.protobuf.ListValue", values: [] };
+}
+
+function ListValue$size(m: ListValue): number {
+  let n = 0;
+  for (const v of m.values) n += 1 + held(hold(), Value$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListValue$write(m: ListValue, b: Uint8Array, p: number): number {
+  for (const v of m.values) { b[p++] = 10; p = Value$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListValue$read(r: Reader, end: number, m: ListValue = ListValue$new()): ListValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.values.push(Value$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function FieldMask$new(): FieldMask {
+  return { $typeName: "google.protobuf.FieldMask", paths: [] };
+}
+
+function FieldMask$size(m: FieldMask): number {
+  let n = 0;
+  for (const v of m.paths) n += 1 + string.size(v);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function FieldMask$write(m: FieldMask, b: Uint8Array, p: number): number {
+  for (const v of m.paths) { b[p++] = 10; p = string.write(v, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function FieldMask$read(r: Reader, end: number, m: FieldMask = FieldMask$new()): FieldMask {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.paths.push(string.read(r));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Api$new(): Api {
+  return { $typeName: "google.protobuf.Api", name: "", methods: [], options: [], version: "", mixins: [], syntax: 0, edition: "" };
+}
+
+function Api$size(m: Api): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  for (const v of m.methods) n += 1 + held(hold(), Method$size(v));
+  for (const v of m.options) n += 1 + held(hold(), Option$size(v));
+  if (m.version !== "") n += 1 + string.size(m.version);
+  if (m.sourceContext !== undefined) n += 1 + held(hold(), SourceContext$size(m.sourceContext));
+  for (const v of m.mixins) n += 1 + held(hold(), Mixin$size(v));
+  if (m.syntax !== 0) n += 1 + int32.size(m.syntax);
+  if (m.edition !== "") n += 1 + string.size(m.edition);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Api$write(m: Api, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  for (const v of m.methods) { b[p++] = 18; p = Method$write(v, b, writeHeld(b, p)); }
+  for (const v of m.options) { b[p++] = 26; p = Option$write(v, b, writeHeld(b, p)); }
+  if (m.version !== "") { b[p++] = 34; p = string.write(m.version, b, p); }
+  if (m.sourceContext !== undefined) { b[p++] = 42; p = SourceContext$write(m.sourceContext, b, writeHeld(b, p)); }
+  for (const v of m.mixins) { b[p++] = 50; p = Mixin$write(v, b, writeHeld(b, p)); }
+  if (m.syntax !== 0) { b[p++] = 56; p = int32.write(m.syntax, b, p); }
+  if (m.edition !== "") { b[p++] = 66; p = string.write(m.edition, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Api$read(r: Reader, end: number, m: Api = Api$new()): Api {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.methods.push(Method$read(r, r.enter()));
+        break;
+      case 3:
+        m.options.push(Option$read(r, r.enter()));
+        break;
+      case 4:
+        m.version = string.read(r);
+        break;
+      case 5:
+        m.sourceContext = SourceContext$read(r, r.enter(), m.sourceContext);
+        break;
+      case 6:
+        m.mixins.push(Mixin$read(r, r.enter()));
+        break;
+      case 7:
+        m.syntax = int32.read(r) as Syntax;
+        break;
+      case 8:
+        m.edition = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function DoubleValue$new(): DoubleValue {
+  return { $typeName: "google.protobuf.DoubleValue", value: 0 };
+}
+
+function DoubleValue$size(m: DoubleValue): number {
+  let n = 0;
+  if (!Object.is(m.value, 0)) n += 1 + double.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function DoubleValue$write(m: DoubleValue, b: Uint8Array, p: number): number {
+  if (!Object.is(m.value, 0)) { b[p++] = 9; p = double.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function DoubleValue$read(r: Reader, end: number, m: DoubleValue = DoubleValue$new()): DoubleValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = double.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function FloatValue$new(): FloatValue {
+  return { $typeName: "google.protobuf.FloatValue", value: 0 };
+}
+
+function FloatValue$size(m: FloatValue): number {
+  let n = 0;
+  if (!Object.is(m.value, 0)) n += 1 + float.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function FloatValue$write(m: FloatValue, b: Uint8Array, p: number): number {
+  if (!Object.is(m.value, 0)) { b[p++] = 13; p = float.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function FloatValue$read(r: Reader, end: number, m: FloatValue = FloatValue$new()): FloatValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = float.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Int64Value$new(): Int64Value {
+  return { $typeName: "google.protobuf.Int64Value", value: zero64 };
+}
+
+function Int64Value$size(m: Int64Value): number {
+  let n = 0;
+  if (m.value) n += 1 + int64.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Int64Value$write(m: Int64Value, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = int64.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Int64Value$read(r: Reader, end: number, m: Int64Value = Int64Value$new()): Int64Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function UInt64Value$new(): UInt64Value {
+  return { $typeName: "google.protobuf.UInt64Value", value: zero64 };
+}
+
+function UInt64Value$size(m: UInt64Value): number {
+  let n = 0;
+  if (m.value) n += 1 + uint64.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function UInt64Value$write(m: UInt64Value, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function UInt64Value$read(r: Reader, end: number, m: UInt64Value = UInt64Value$new()): UInt64Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Int32Value$new(): Int32Value {
+  return { $typeName: "google.protobuf.Int32Value", value: 0 };
+}
+
+function Int32Value$size(m: Int32Value): number {
+  let n = 0;
+  if (m.value !== 0) n += 1 + int32.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Int32Value$write(m: Int32Value, b: Uint8Array, p: number): number {
+  if (m.value !== 0) { b[p++] = 8; p = int32.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Int32Value$read(r: Reader, end: number, m: Int32Value = Int32Value$new()): Int32Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function UInt32Value$new(): UInt32Value {
+  return { $typeName: "google.protobuf.UInt32Value", value: 0 };
+}
+
+function UInt32Value$size(m: UInt32Value): number {
+  let n = 0;
+  if (m.value !== 0) n += 1 + uint32.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function UInt32Value$write(m: UInt32Value, b: Uint8Array, p: number): number {
+  if (m.value !== 0) { b[p++] = 8; p = uint32.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function UInt32Value$read(r: Reader, end: number, m: UInt32Value = UInt32Value$new()): UInt32Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function BoolValue$new(): BoolValue {
+  return { $typeName: "google.protobuf.BoolValue", value: false };
+}
+
+function BoolValue$size(m: BoolValue): number {
+  let n = 0;
+  if (m.value) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BoolValue$write(m: BoolValue, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = bool.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BoolValue$read(r: Reader, end: number, m: BoolValue = BoolValue$new()): BoolValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StringValue$new(): StringValue {
+  return { $typeName: "google.protobuf.StringValue", value: "" };
+}
+
+function StringValue$size(m: StringValue): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StringValue$write(m: StringValue, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StringValue$read(r: Reader, end: number, m: StringValue = StringValue$new()): StringValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function BytesValue$new(): BytesValue {
+  return { $typeName: "google.protobuf.BytesValue", value: bytes.empty };
+}
+
+function BytesValue$size(m: BytesValue): number {
+  let n = 0;
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BytesValue$write(m: BytesValue, b: Uint8Array, p: number): number {
+  if (m.value.length !== 0) { b[p++] = 10; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BytesValue$read(r: Reader, end: number, m: BytesValue = BytesValue$new()): BytesValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OnlyStruct$new(): OnlyStruct {
+  return { $typeName: "golden.wkt.OnlyStruct" };
+}
+
+function OnlyStruct$size(m: OnlyStruct): number {
+  let n = 0;
+  if (m.only !== undefined) n += 1 + held(hold(), Struct$size(structFromJson(m.only)));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OnlyStruct$write(m: OnlyStruct, b: Uint8Array, p: number): number {
+  if (m.only !== undefined) { b[p++] = 10; p = Struct$write(structFromJson(m.only), b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OnlyStruct$read(r: Reader, end: number, m: OnlyStruct = OnlyStruct$new()): OnlyStruct {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = structToJson(Struct$read(r, r.enter(), m.only !== undefined ? structFromJson(m.only) : undefined));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Method$new(): Method {
+  return { $typeName: "google.protobuf.Method", name: "", requestTypeUrl: "", requestStreaming: false, responseTypeUrl: "", responseStreaming: false, options: [], syntax: 0, edition: "" };
+}
+
+function Method$size(m: Method): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.requestTypeUrl !== "") n += 1 + string.size(m.requestTypeUrl);
+  if (m.requestStreaming) n += 2;
+  if (m.responseTypeUrl !== "") n += 1 + string.size(m.responseTypeUrl);
+  if (m.responseStreaming) n += 2;
+  for (const v of m.options) n += 1 + held(hold(), Option$size(v));
+  if (m.syntax !== 0) n += 1 + int32.size(m.syntax);
+  if (m.edition !== "") n += 1 + string.size(m.edition);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Method$write(m: Method, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.requestTypeUrl !== "") { b[p++] = 18; p = string.write(m.requestTypeUrl, b, p); }
+  if (m.requestStreaming) { b[p++] = 24; p = bool.write(m.requestStreaming, b, p); }
+  if (m.responseTypeUrl !== "") { b[p++] = 34; p = string.write(m.responseTypeUrl, b, p); }
+  if (m.responseStreaming) { b[p++] = 40; p = bool.write(m.responseStreaming, b, p); }
+  for (const v of m.options) { b[p++] = 50; p = Option$write(v, b, writeHeld(b, p)); }
+  if (m.syntax !== 0) { b[p++] = 56; p = int32.write(m.syntax, b, p); }
+  if (m.edition !== "") { b[p++] = 66; p = string.write(m.edition, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Method$read(r: Reader, end: number, m: Method = Method$new()): Method {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.requestTypeUrl = string.read(r);
+        break;
+      case 3:
+        m.requestStreaming = bool.read(r);
+        break;
+      case 4:
+        m.responseTypeUrl = string.read(r);
+        break;
+      case 5:
+        m.responseStreaming = bool.read(r);
+        break;
+      case 6:
+        m.options.push(Option$read(r, r.enter()));
+        break;
+      case 7:
+        m.syntax = int32.read(r) as Syntax;
+        break;
+      case 8:
+        m.edition = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Option$new(): Option {
+  return { $typeName: "google.protobuf.Option", name: "" };
+}
+
+function Option$size(m: Option): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.value !== undefined) n += 1 + held(hold(), Any$size(m.value));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Option$write(m: Option, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.value !== undefined) { b[p++] = 18; p = Any$write(m.value, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Option$read(r: Reader, end: number, m: Option = Option$new()): Option {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.value = Any$read(r, r.enter(), m.value);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SourceContext$new(): SourceContext {
+  return { $typeName: "google.protobuf.SourceContext", fileName: "" };
+}
+
+function SourceContext$size(m: SourceContext): number {
+  let n = 0;
+  if (m.fileName !== "") n += 1 + string.size(m.fileName);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SourceContext$write(m: SourceContext, b: Uint8Array, p: number): number {
+  if (m.fileName !== "") { b[p++] = 10; p = string.write(m.fileName, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SourceContext$read(r: Reader, end: number, m: SourceContext = SourceContext$new()): SourceContext {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.fileName = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Mixin$new(): Mixin {
+  return { $typeName: "google.protobuf.Mixin", name: "", root: "" };
+}
+
+function Mixin$size(m: Mixin): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.root !== "") n += 1 + string.size(m.root);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Mixin$write(m: Mixin, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.root !== "") { b[p++] = 18; p = string.write(m.root, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Mixin$read(r: Reader, end: number, m: Mixin = Mixin$new()): Mixin {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.root = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -12,12 +12,13 @@
 // @generated from file interop.proto (package interop, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Item, ItemSchema, ListSet, ListSetSchema, MapSet, MapSetSchema, ScalarSet, ScalarSetSchema } from "./interop_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { AddInt32Request, AddInt32Response, AddInt64Request, AddInt64Response, AddUint32Request, AddUint32Response, AddUint64Request, AddUint64Response, CloseRequest, CloseResponse, ConcatRequest, ConcatResponse, ConstructorRequest, ConstructorResponse, CountRunesRequest, CountRunesResponse, DescribeRequest, DescribeResponse, EchoItemRequest, EchoItemResponse, ElapsedRequest, ElapsedResponse, ExitRequest, FailRequest, FillRequest, FillResponse, IndexByNameRequest, IndexByNameResponse, IsItemRequest, IsItemResponse, Item, ItemSchema, JoinRequest, JoinResponse, ListSet, ListSetSchema, ListsRequest, ListsResponse, LogRequest, MakeItemRequest, MakeItemResponse, MakeItemsRequest, MakeItemsResponse, MapSet, MapSetSchema, MapsRequest, MapsResponse, Mood, NameRequest, NameResponse, NextRequest, NextResponse, NotRequest, NotResponse, PanicRequest, Point, PrintRequest, RangeRequest, RangeResponse, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsResponse, SleepRequest, SleepResponse, SnakeCaseRequest, SnakeCaseResponse, SumRequest, SumResponse, ThenRequest, ThenResponse, ToStringRequest, ToStringResponse, WordsRequest, WordsResponse } from "./interop_pb.ts";
 import { AddInt32RequestSchema, AddInt32ResponseSchema, AddInt64RequestSchema, AddInt64ResponseSchema, AddUint32RequestSchema, AddUint32ResponseSchema, AddUint64RequestSchema, AddUint64ResponseSchema, CloseRequestSchema, CloseResponseSchema, ConcatRequestSchema, ConcatResponseSchema, ConstructorRequestSchema, ConstructorResponseSchema, CountRunesRequestSchema, CountRunesResponseSchema, DescribeRequestSchema, DescribeResponseSchema, EchoItemRequestSchema, EchoItemResponseSchema, ElapsedRequestSchema, ElapsedResponseSchema, ExitRequestSchema, FailRequestSchema, FillRequestSchema, FillResponseSchema, IndexByNameRequestSchema, IndexByNameResponseSchema, IsItemRequestSchema, IsItemResponseSchema, JoinRequestSchema, JoinResponseSchema, ListsRequestSchema, ListsResponseSchema, LogRequestSchema, MakeItemRequestSchema, MakeItemResponseSchema, MakeItemsRequestSchema, MakeItemsResponseSchema, MapsRequestSchema, MapsResponseSchema, NameRequestSchema, NameResponseSchema, NextRequestSchema, NextResponseSchema, NotRequestSchema, NotResponseSchema, PanicRequestSchema, PrintRequestSchema, RangeRequestSchema, RangeResponseSchema, ScalarsRequestSchema, ScalarsResponseSchema, SleepRequestSchema, SleepResponseSchema, SnakeCaseRequestSchema, SnakeCaseResponseSchema, SumRequestSchema, SumResponseSchema, ThenRequestSchema, ThenResponseSchema, ToStringRequestSchema, ToStringResponseSchema, WordsRequestSchema, WordsResponseSchema } from "./interop_pb.ts";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import type { Any, AnySchema, Duration, DurationSchema, Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
+import type { Any, AnySchema, BytesValue, Duration, DurationSchema, Empty, ListValue, NullValue, StringValue, Struct, Timestamp, TimestampSchema, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
 import { BytesValueSchema, EmptySchema, StringValueSchema, UInt64ValueSchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -52,8 +53,33 @@ export interface DecoyHandler {
   name(suffix: string, context: CallContext): string | Promise<string>;
 }
 
-const NameRequest$codec = /*@__PURE__*/ genericCodec(NameRequestSchema);
-const NameResponse$codec = /*@__PURE__*/ genericCodec(NameResponseSchema);
+const NameRequest$codec: MessageCodec<NameRequest, MessageInitShape<typeof NameRequestSchema>> = {
+  typeName: "interop.NameRequest",
+  from: (init) => create(NameRequestSchema, init),
+  size(m) {
+    try {
+      return NameRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NameRequestSchema, m, error);
+    }
+  },
+  write: NameRequest$write,
+  read: (b, from, to, owned) => reader.end(NameRequest$read(reader.start("interop.NameRequest", b, from, to, owned), to)),
+};
+
+const NameResponse$codec: MessageCodec<NameResponse, MessageInitShape<typeof NameResponseSchema>> = {
+  typeName: "interop.NameResponse",
+  from: (init) => create(NameResponseSchema, init),
+  size(m) {
+    try {
+      return NameResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NameResponseSchema, m, error);
+    }
+  },
+  write: NameResponse$write,
+  read: (b, from, to, owned) => reader.end(NameResponse$read(reader.start("interop.NameResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc interop.Decoy.Name */
 const Decoy$name: UnaryMethod<
@@ -720,73 +746,943 @@ export interface EverythingHandler {
   exit(code: number, text: string, context: CallContext): void | Promise<void>;
 }
 
-const NotRequest$codec = /*@__PURE__*/ genericCodec(NotRequestSchema);
-const NotResponse$codec = /*@__PURE__*/ genericCodec(NotResponseSchema);
-const AddInt32Request$codec = /*@__PURE__*/ genericCodec(AddInt32RequestSchema);
-const AddInt32Response$codec = /*@__PURE__*/ genericCodec(AddInt32ResponseSchema);
-const AddInt64Request$codec = /*@__PURE__*/ genericCodec(AddInt64RequestSchema);
-const AddInt64Response$codec = /*@__PURE__*/ genericCodec(AddInt64ResponseSchema);
-const AddUint32Request$codec = /*@__PURE__*/ genericCodec(AddUint32RequestSchema);
-const AddUint32Response$codec = /*@__PURE__*/ genericCodec(AddUint32ResponseSchema);
-const AddUint64Request$codec = /*@__PURE__*/ genericCodec(AddUint64RequestSchema);
-const AddUint64Response$codec = /*@__PURE__*/ genericCodec(AddUint64ResponseSchema);
-const JoinRequest$codec = /*@__PURE__*/ genericCodec(JoinRequestSchema);
-const JoinResponse$codec = /*@__PURE__*/ genericCodec(JoinResponseSchema);
-const ConcatRequest$codec = /*@__PURE__*/ genericCodec(ConcatRequestSchema);
-const ConcatResponse$codec = /*@__PURE__*/ genericCodec(ConcatResponseSchema);
-const ScalarsRequest$codec = /*@__PURE__*/ genericCodec(ScalarsRequestSchema);
-const ScalarsResponse$codec = /*@__PURE__*/ genericCodec(ScalarsResponseSchema);
-const ListsRequest$codec = /*@__PURE__*/ genericCodec(ListsRequestSchema);
-const ListsResponse$codec = /*@__PURE__*/ genericCodec(ListsResponseSchema);
-const MapsRequest$codec = /*@__PURE__*/ genericCodec(MapsRequestSchema);
-const MapsResponse$codec = /*@__PURE__*/ genericCodec(MapsResponseSchema);
-const RangeRequest$codec = /*@__PURE__*/ genericCodec(RangeRequestSchema);
-const RangeResponse$codec = /*@__PURE__*/ genericCodec(RangeResponseSchema);
-const MakeItemsRequest$codec = /*@__PURE__*/ genericCodec(MakeItemsRequestSchema);
-const MakeItemsResponse$codec = /*@__PURE__*/ genericCodec(MakeItemsResponseSchema);
-const IndexByNameRequest$codec = /*@__PURE__*/ genericCodec(IndexByNameRequestSchema);
-const IndexByNameResponse$codec = /*@__PURE__*/ genericCodec(IndexByNameResponseSchema);
-const CountRunesRequest$codec = /*@__PURE__*/ genericCodec(CountRunesRequestSchema);
-const CountRunesResponse$codec = /*@__PURE__*/ genericCodec(CountRunesResponseSchema);
-const MakeItemRequest$codec = /*@__PURE__*/ genericCodec(MakeItemRequestSchema);
-const MakeItemResponse$codec = /*@__PURE__*/ genericCodec(MakeItemResponseSchema);
-const IsItemRequest$codec = /*@__PURE__*/ genericCodec(IsItemRequestSchema);
-const IsItemResponse$codec = /*@__PURE__*/ genericCodec(IsItemResponseSchema);
-const EchoItemRequest$codec = /*@__PURE__*/ genericCodec(EchoItemRequestSchema);
-const EchoItemResponse$codec = /*@__PURE__*/ genericCodec(EchoItemResponseSchema);
-const ElapsedRequest$codec = /*@__PURE__*/ genericCodec(ElapsedRequestSchema);
-const ElapsedResponse$codec = /*@__PURE__*/ genericCodec(ElapsedResponseSchema);
-const DescribeRequest$codec = /*@__PURE__*/ genericCodec(DescribeRequestSchema);
-const DescribeResponse$codec = /*@__PURE__*/ genericCodec(DescribeResponseSchema);
-const StringValue$codec = /*@__PURE__*/ genericCodec(StringValueSchema);
-const UInt64Value$codec = /*@__PURE__*/ genericCodec(UInt64ValueSchema);
-const BytesValue$codec = /*@__PURE__*/ genericCodec(BytesValueSchema);
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const NextRequest$codec = /*@__PURE__*/ genericCodec(NextRequestSchema);
-const NextResponse$codec = /*@__PURE__*/ genericCodec(NextResponseSchema);
-const FillRequest$codec = /*@__PURE__*/ genericCodec(FillRequestSchema);
-const FillResponse$codec = /*@__PURE__*/ genericCodec(FillResponseSchema);
-const SumRequest$codec = /*@__PURE__*/ genericCodec(SumRequestSchema);
-const SumResponse$codec = /*@__PURE__*/ genericCodec(SumResponseSchema);
-const WordsRequest$codec = /*@__PURE__*/ genericCodec(WordsRequestSchema);
-const WordsResponse$codec = /*@__PURE__*/ genericCodec(WordsResponseSchema);
-const ThenRequest$codec = /*@__PURE__*/ genericCodec(ThenRequestSchema);
-const ThenResponse$codec = /*@__PURE__*/ genericCodec(ThenResponseSchema);
-const CloseRequest$codec = /*@__PURE__*/ genericCodec(CloseRequestSchema);
-const CloseResponse$codec = /*@__PURE__*/ genericCodec(CloseResponseSchema);
-const ConstructorRequest$codec = /*@__PURE__*/ genericCodec(ConstructorRequestSchema);
-const ConstructorResponse$codec = /*@__PURE__*/ genericCodec(ConstructorResponseSchema);
-const ToStringRequest$codec = /*@__PURE__*/ genericCodec(ToStringRequestSchema);
-const ToStringResponse$codec = /*@__PURE__*/ genericCodec(ToStringResponseSchema);
-const SnakeCaseRequest$codec = /*@__PURE__*/ genericCodec(SnakeCaseRequestSchema);
-const SnakeCaseResponse$codec = /*@__PURE__*/ genericCodec(SnakeCaseResponseSchema);
-const FailRequest$codec = /*@__PURE__*/ genericCodec(FailRequestSchema);
-const SleepRequest$codec = /*@__PURE__*/ genericCodec(SleepRequestSchema);
-const SleepResponse$codec = /*@__PURE__*/ genericCodec(SleepResponseSchema);
-const LogRequest$codec = /*@__PURE__*/ genericCodec(LogRequestSchema);
-const PrintRequest$codec = /*@__PURE__*/ genericCodec(PrintRequestSchema);
-const PanicRequest$codec = /*@__PURE__*/ genericCodec(PanicRequestSchema);
-const ExitRequest$codec = /*@__PURE__*/ genericCodec(ExitRequestSchema);
+const NotRequest$codec: MessageCodec<NotRequest, MessageInitShape<typeof NotRequestSchema>> = {
+  typeName: "interop.NotRequest",
+  from: (init) => create(NotRequestSchema, init),
+  size(m) {
+    try {
+      return NotRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NotRequestSchema, m, error);
+    }
+  },
+  write: NotRequest$write,
+  read: (b, from, to, owned) => reader.end(NotRequest$read(reader.start("interop.NotRequest", b, from, to, owned), to)),
+};
+
+const NotResponse$codec: MessageCodec<NotResponse, MessageInitShape<typeof NotResponseSchema>> = {
+  typeName: "interop.NotResponse",
+  from: (init) => create(NotResponseSchema, init),
+  size(m) {
+    try {
+      return NotResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NotResponseSchema, m, error);
+    }
+  },
+  write: NotResponse$write,
+  read: (b, from, to, owned) => reader.end(NotResponse$read(reader.start("interop.NotResponse", b, from, to, owned), to)),
+};
+
+const AddInt32Request$codec: MessageCodec<AddInt32Request, MessageInitShape<typeof AddInt32RequestSchema>> = {
+  typeName: "interop.AddInt32Request",
+  from: (init) => create(AddInt32RequestSchema, init),
+  size(m) {
+    try {
+      return AddInt32Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt32RequestSchema, m, error);
+    }
+  },
+  write: AddInt32Request$write,
+  read: (b, from, to, owned) => reader.end(AddInt32Request$read(reader.start("interop.AddInt32Request", b, from, to, owned), to)),
+};
+
+const AddInt32Response$codec: MessageCodec<AddInt32Response, MessageInitShape<typeof AddInt32ResponseSchema>> = {
+  typeName: "interop.AddInt32Response",
+  from: (init) => create(AddInt32ResponseSchema, init),
+  size(m) {
+    try {
+      return AddInt32Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt32ResponseSchema, m, error);
+    }
+  },
+  write: AddInt32Response$write,
+  read: (b, from, to, owned) => reader.end(AddInt32Response$read(reader.start("interop.AddInt32Response", b, from, to, owned), to)),
+};
+
+const AddInt64Request$codec: MessageCodec<AddInt64Request, MessageInitShape<typeof AddInt64RequestSchema>> = {
+  typeName: "interop.AddInt64Request",
+  from: (init) => create(AddInt64RequestSchema, init),
+  size(m) {
+    try {
+      return AddInt64Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt64RequestSchema, m, error);
+    }
+  },
+  write: AddInt64Request$write,
+  read: (b, from, to, owned) => reader.end(AddInt64Request$read(reader.start("interop.AddInt64Request", b, from, to, owned), to)),
+};
+
+const AddInt64Response$codec: MessageCodec<AddInt64Response, MessageInitShape<typeof AddInt64ResponseSchema>> = {
+  typeName: "interop.AddInt64Response",
+  from: (init) => create(AddInt64ResponseSchema, init),
+  size(m) {
+    try {
+      return AddInt64Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddInt64ResponseSchema, m, error);
+    }
+  },
+  write: AddInt64Response$write,
+  read: (b, from, to, owned) => reader.end(AddInt64Response$read(reader.start("interop.AddInt64Response", b, from, to, owned), to)),
+};
+
+const AddUint32Request$codec: MessageCodec<AddUint32Request, MessageInitShape<typeof AddUint32RequestSchema>> = {
+  typeName: "interop.AddUint32Request",
+  from: (init) => create(AddUint32RequestSchema, init),
+  size(m) {
+    try {
+      return AddUint32Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint32RequestSchema, m, error);
+    }
+  },
+  write: AddUint32Request$write,
+  read: (b, from, to, owned) => reader.end(AddUint32Request$read(reader.start("interop.AddUint32Request", b, from, to, owned), to)),
+};
+
+const AddUint32Response$codec: MessageCodec<AddUint32Response, MessageInitShape<typeof AddUint32ResponseSchema>> = {
+  typeName: "interop.AddUint32Response",
+  from: (init) => create(AddUint32ResponseSchema, init),
+  size(m) {
+    try {
+      return AddUint32Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint32ResponseSchema, m, error);
+    }
+  },
+  write: AddUint32Response$write,
+  read: (b, from, to, owned) => reader.end(AddUint32Response$read(reader.start("interop.AddUint32Response", b, from, to, owned), to)),
+};
+
+const AddUint64Request$codec: MessageCodec<AddUint64Request, MessageInitShape<typeof AddUint64RequestSchema>> = {
+  typeName: "interop.AddUint64Request",
+  from: (init) => create(AddUint64RequestSchema, init),
+  size(m) {
+    try {
+      return AddUint64Request$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint64RequestSchema, m, error);
+    }
+  },
+  write: AddUint64Request$write,
+  read: (b, from, to, owned) => reader.end(AddUint64Request$read(reader.start("interop.AddUint64Request", b, from, to, owned), to)),
+};
+
+const AddUint64Response$codec: MessageCodec<AddUint64Response, MessageInitShape<typeof AddUint64ResponseSchema>> = {
+  typeName: "interop.AddUint64Response",
+  from: (init) => create(AddUint64ResponseSchema, init),
+  size(m) {
+    try {
+      return AddUint64Response$size(m);
+    } catch (error) {
+      throw notEncodable(AddUint64ResponseSchema, m, error);
+    }
+  },
+  write: AddUint64Response$write,
+  read: (b, from, to, owned) => reader.end(AddUint64Response$read(reader.start("interop.AddUint64Response", b, from, to, owned), to)),
+};
+
+const JoinRequest$codec: MessageCodec<JoinRequest, MessageInitShape<typeof JoinRequestSchema>> = {
+  typeName: "interop.JoinRequest",
+  from: (init) => create(JoinRequestSchema, init),
+  size(m) {
+    try {
+      return JoinRequest$size(m);
+    } catch (error) {
+      throw notEncodable(JoinRequestSchema, m, error);
+    }
+  },
+  write: JoinRequest$write,
+  read: (b, from, to, owned) => reader.end(JoinRequest$read(reader.start("interop.JoinRequest", b, from, to, owned), to)),
+};
+
+const JoinResponse$codec: MessageCodec<JoinResponse, MessageInitShape<typeof JoinResponseSchema>> = {
+  typeName: "interop.JoinResponse",
+  from: (init) => create(JoinResponseSchema, init),
+  size(m) {
+    try {
+      return JoinResponse$size(m);
+    } catch (error) {
+      throw notEncodable(JoinResponseSchema, m, error);
+    }
+  },
+  write: JoinResponse$write,
+  read: (b, from, to, owned) => reader.end(JoinResponse$read(reader.start("interop.JoinResponse", b, from, to, owned), to)),
+};
+
+const ConcatRequest$codec: MessageCodec<ConcatRequest, MessageInitShape<typeof ConcatRequestSchema>> = {
+  typeName: "interop.ConcatRequest",
+  from: (init) => create(ConcatRequestSchema, init),
+  size(m) {
+    try {
+      return ConcatRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ConcatRequestSchema, m, error);
+    }
+  },
+  write: ConcatRequest$write,
+  read: (b, from, to, owned) => reader.end(ConcatRequest$read(reader.start("interop.ConcatRequest", b, from, to, owned), to)),
+};
+
+const ConcatResponse$codec: MessageCodec<ConcatResponse, MessageInitShape<typeof ConcatResponseSchema>> = {
+  typeName: "interop.ConcatResponse",
+  from: (init) => create(ConcatResponseSchema, init),
+  size(m) {
+    try {
+      return ConcatResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ConcatResponseSchema, m, error);
+    }
+  },
+  write: ConcatResponse$write,
+  read: (b, from, to, owned) => reader.end(ConcatResponse$read(reader.start("interop.ConcatResponse", b, from, to, owned), to)),
+};
+
+const ScalarsRequest$codec: MessageCodec<ScalarsRequest, MessageInitShape<typeof ScalarsRequestSchema>> = {
+  typeName: "interop.ScalarsRequest",
+  from: (init) => create(ScalarsRequestSchema, init),
+  size(m) {
+    try {
+      return ScalarsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ScalarsRequestSchema, m, error);
+    }
+  },
+  write: ScalarsRequest$write,
+  read: (b, from, to, owned) => reader.end(ScalarsRequest$read(reader.start("interop.ScalarsRequest", b, from, to, owned), to)),
+};
+
+const ScalarsResponse$codec: MessageCodec<ScalarsResponse, MessageInitShape<typeof ScalarsResponseSchema>> = {
+  typeName: "interop.ScalarsResponse",
+  from: (init) => create(ScalarsResponseSchema, init),
+  size(m) {
+    try {
+      return ScalarsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ScalarsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ScalarsResponse$write(beginWrite(m, ScalarsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ScalarsResponse$read(reader.start("interop.ScalarsResponse", b, from, to, owned), to)),
+};
+
+const ListsRequest$codec: MessageCodec<ListsRequest, MessageInitShape<typeof ListsRequestSchema>> = {
+  typeName: "interop.ListsRequest",
+  from: (init) => create(ListsRequestSchema, init),
+  size(m) {
+    try {
+      return ListsRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListsRequest$write(beginWrite(m, ListsRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListsRequest$read(reader.start("interop.ListsRequest", b, from, to, owned), to)),
+};
+
+const ListsResponse$codec: MessageCodec<ListsResponse, MessageInitShape<typeof ListsResponseSchema>> = {
+  typeName: "interop.ListsResponse",
+  from: (init) => create(ListsResponseSchema, init),
+  size(m) {
+    try {
+      return ListsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ListsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ListsResponse$write(beginWrite(m, ListsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ListsResponse$read(reader.start("interop.ListsResponse", b, from, to, owned), to)),
+};
+
+const MapsRequest$codec: MessageCodec<MapsRequest, MessageInitShape<typeof MapsRequestSchema>> = {
+  typeName: "interop.MapsRequest",
+  from: (init) => create(MapsRequestSchema, init),
+  size(m) {
+    try {
+      return MapsRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MapsRequest$write(beginWrite(m, MapsRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(MapsRequest$read(reader.start("interop.MapsRequest", b, from, to, owned), to)),
+};
+
+const MapsResponse$codec: MessageCodec<MapsResponse, MessageInitShape<typeof MapsResponseSchema>> = {
+  typeName: "interop.MapsResponse",
+  from: (init) => create(MapsResponseSchema, init),
+  size(m) {
+    try {
+      return MapsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MapsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MapsResponse$write(beginWrite(m, MapsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MapsResponse$read(reader.start("interop.MapsResponse", b, from, to, owned), to)),
+};
+
+const RangeRequest$codec: MessageCodec<RangeRequest, MessageInitShape<typeof RangeRequestSchema>> = {
+  typeName: "interop.RangeRequest",
+  from: (init) => create(RangeRequestSchema, init),
+  size(m) {
+    try {
+      return RangeRequest$size(m);
+    } catch (error) {
+      throw notEncodable(RangeRequestSchema, m, error);
+    }
+  },
+  write: RangeRequest$write,
+  read: (b, from, to, owned) => reader.end(RangeRequest$read(reader.start("interop.RangeRequest", b, from, to, owned), to)),
+};
+
+const RangeResponse$codec: MessageCodec<RangeResponse, MessageInitShape<typeof RangeResponseSchema>> = {
+  typeName: "interop.RangeResponse",
+  from: (init) => create(RangeResponseSchema, init),
+  size(m) {
+    try {
+      return RangeResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(RangeResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => RangeResponse$write(beginWrite(m, RangeResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(RangeResponse$read(reader.start("interop.RangeResponse", b, from, to, owned), to)),
+};
+
+const MakeItemsRequest$codec: MessageCodec<MakeItemsRequest, MessageInitShape<typeof MakeItemsRequestSchema>> = {
+  typeName: "interop.MakeItemsRequest",
+  from: (init) => create(MakeItemsRequestSchema, init),
+  size(m) {
+    try {
+      return MakeItemsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(MakeItemsRequestSchema, m, error);
+    }
+  },
+  write: MakeItemsRequest$write,
+  read: (b, from, to, owned) => reader.end(MakeItemsRequest$read(reader.start("interop.MakeItemsRequest", b, from, to, owned), to)),
+};
+
+const MakeItemsResponse$codec: MessageCodec<MakeItemsResponse, MessageInitShape<typeof MakeItemsResponseSchema>> = {
+  typeName: "interop.MakeItemsResponse",
+  from: (init) => create(MakeItemsResponseSchema, init),
+  size(m) {
+    try {
+      return MakeItemsResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MakeItemsResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MakeItemsResponse$write(beginWrite(m, MakeItemsResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MakeItemsResponse$read(reader.start("interop.MakeItemsResponse", b, from, to, owned), to)),
+};
+
+const IndexByNameRequest$codec: MessageCodec<IndexByNameRequest, MessageInitShape<typeof IndexByNameRequestSchema>> = {
+  typeName: "interop.IndexByNameRequest",
+  from: (init) => create(IndexByNameRequestSchema, init),
+  size(m) {
+    try {
+      return IndexByNameRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IndexByNameRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IndexByNameRequest$write(beginWrite(m, IndexByNameRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(IndexByNameRequest$read(reader.start("interop.IndexByNameRequest", b, from, to, owned), to)),
+};
+
+const IndexByNameResponse$codec: MessageCodec<IndexByNameResponse, MessageInitShape<typeof IndexByNameResponseSchema>> = {
+  typeName: "interop.IndexByNameResponse",
+  from: (init) => create(IndexByNameResponseSchema, init),
+  size(m) {
+    try {
+      return IndexByNameResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IndexByNameResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IndexByNameResponse$write(beginWrite(m, IndexByNameResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(IndexByNameResponse$read(reader.start("interop.IndexByNameResponse", b, from, to, owned), to)),
+};
+
+const CountRunesRequest$codec: MessageCodec<CountRunesRequest, MessageInitShape<typeof CountRunesRequestSchema>> = {
+  typeName: "interop.CountRunesRequest",
+  from: (init) => create(CountRunesRequestSchema, init),
+  size(m) {
+    try {
+      return CountRunesRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CountRunesRequestSchema, m, error);
+    }
+  },
+  write: CountRunesRequest$write,
+  read: (b, from, to, owned) => reader.end(CountRunesRequest$read(reader.start("interop.CountRunesRequest", b, from, to, owned), to)),
+};
+
+const CountRunesResponse$codec: MessageCodec<CountRunesResponse, MessageInitShape<typeof CountRunesResponseSchema>> = {
+  typeName: "interop.CountRunesResponse",
+  from: (init) => create(CountRunesResponseSchema, init),
+  size(m) {
+    try {
+      return CountRunesResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(CountRunesResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => CountRunesResponse$write(beginWrite(m, CountRunesResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(CountRunesResponse$read(reader.start("interop.CountRunesResponse", b, from, to, owned), to)),
+};
+
+const MakeItemRequest$codec: MessageCodec<MakeItemRequest, MessageInitShape<typeof MakeItemRequestSchema>> = {
+  typeName: "interop.MakeItemRequest",
+  from: (init) => create(MakeItemRequestSchema, init),
+  size(m) {
+    try {
+      return MakeItemRequest$size(m);
+    } catch (error) {
+      throw notEncodable(MakeItemRequestSchema, m, error);
+    }
+  },
+  write: MakeItemRequest$write,
+  read: (b, from, to, owned) => reader.end(MakeItemRequest$read(reader.start("interop.MakeItemRequest", b, from, to, owned), to)),
+};
+
+const MakeItemResponse$codec: MessageCodec<MakeItemResponse, MessageInitShape<typeof MakeItemResponseSchema>> = {
+  typeName: "interop.MakeItemResponse",
+  from: (init) => create(MakeItemResponseSchema, init),
+  size(m) {
+    try {
+      return MakeItemResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(MakeItemResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => MakeItemResponse$write(beginWrite(m, MakeItemResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(MakeItemResponse$read(reader.start("interop.MakeItemResponse", b, from, to, owned), to)),
+};
+
+const IsItemRequest$codec: MessageCodec<IsItemRequest, MessageInitShape<typeof IsItemRequestSchema>> = {
+  typeName: "interop.IsItemRequest",
+  from: (init) => create(IsItemRequestSchema, init),
+  size(m) {
+    try {
+      return IsItemRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(IsItemRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => IsItemRequest$write(beginWrite(m, IsItemRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(IsItemRequest$read(reader.start("interop.IsItemRequest", b, from, to, owned), to)),
+};
+
+const IsItemResponse$codec: MessageCodec<IsItemResponse, MessageInitShape<typeof IsItemResponseSchema>> = {
+  typeName: "interop.IsItemResponse",
+  from: (init) => create(IsItemResponseSchema, init),
+  size(m) {
+    try {
+      return IsItemResponse$size(m);
+    } catch (error) {
+      throw notEncodable(IsItemResponseSchema, m, error);
+    }
+  },
+  write: IsItemResponse$write,
+  read: (b, from, to, owned) => reader.end(IsItemResponse$read(reader.start("interop.IsItemResponse", b, from, to, owned), to)),
+};
+
+const EchoItemRequest$codec: MessageCodec<EchoItemRequest, MessageInitShape<typeof EchoItemRequestSchema>> = {
+  typeName: "interop.EchoItemRequest",
+  from: (init) => create(EchoItemRequestSchema, init),
+  size(m) {
+    try {
+      return EchoItemRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EchoItemRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => EchoItemRequest$write(beginWrite(m, EchoItemRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(EchoItemRequest$read(reader.start("interop.EchoItemRequest", b, from, to, owned), to)),
+};
+
+const EchoItemResponse$codec: MessageCodec<EchoItemResponse, MessageInitShape<typeof EchoItemResponseSchema>> = {
+  typeName: "interop.EchoItemResponse",
+  from: (init) => create(EchoItemResponseSchema, init),
+  size(m) {
+    try {
+      return EchoItemResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EchoItemResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => EchoItemResponse$write(beginWrite(m, EchoItemResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(EchoItemResponse$read(reader.start("interop.EchoItemResponse", b, from, to, owned), to)),
+};
+
+const ElapsedRequest$codec: MessageCodec<ElapsedRequest, MessageInitShape<typeof ElapsedRequestSchema>> = {
+  typeName: "interop.ElapsedRequest",
+  from: (init) => create(ElapsedRequestSchema, init),
+  size(m) {
+    try {
+      return ElapsedRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ElapsedRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ElapsedRequest$write(beginWrite(m, ElapsedRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(ElapsedRequest$read(reader.start("interop.ElapsedRequest", b, from, to, owned), to)),
+};
+
+const ElapsedResponse$codec: MessageCodec<ElapsedResponse, MessageInitShape<typeof ElapsedResponseSchema>> = {
+  typeName: "interop.ElapsedResponse",
+  from: (init) => create(ElapsedResponseSchema, init),
+  size(m) {
+    try {
+      return ElapsedResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ElapsedResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => ElapsedResponse$write(beginWrite(m, ElapsedResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(ElapsedResponse$read(reader.start("interop.ElapsedResponse", b, from, to, owned), to)),
+};
+
+const DescribeRequest$codec: MessageCodec<DescribeRequest, MessageInitShape<typeof DescribeRequestSchema>> = {
+  typeName: "interop.DescribeRequest",
+  from: (init) => create(DescribeRequestSchema, init),
+  size(m) {
+    try {
+      return DescribeRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(DescribeRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => DescribeRequest$write(beginWrite(m, DescribeRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(DescribeRequest$read(reader.start("interop.DescribeRequest", b, from, to, owned), to)),
+};
+
+const DescribeResponse$codec: MessageCodec<DescribeResponse, MessageInitShape<typeof DescribeResponseSchema>> = {
+  typeName: "interop.DescribeResponse",
+  from: (init) => create(DescribeResponseSchema, init),
+  size(m) {
+    try {
+      return DescribeResponse$size(m);
+    } catch (error) {
+      throw notEncodable(DescribeResponseSchema, m, error);
+    }
+  },
+  write: DescribeResponse$write,
+  read: (b, from, to, owned) => reader.end(DescribeResponse$read(reader.start("interop.DescribeResponse", b, from, to, owned), to)),
+};
+
+const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
+  typeName: "google.protobuf.StringValue",
+  from: (init) => create(StringValueSchema, init),
+  size(m) {
+    try {
+      return StringValue$size(m);
+    } catch (error) {
+      throw notEncodable(StringValueSchema, m, error);
+    }
+  },
+  write: StringValue$write,
+  read: (b, from, to, owned) => reader.end(StringValue$read(reader.start("google.protobuf.StringValue", b, from, to, owned), to)),
+};
+
+const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
+  typeName: "google.protobuf.UInt64Value",
+  from: (init) => create(UInt64ValueSchema, init),
+  size(m) {
+    try {
+      return UInt64Value$size(m);
+    } catch (error) {
+      throw notEncodable(UInt64ValueSchema, m, error);
+    }
+  },
+  write: UInt64Value$write,
+  read: (b, from, to, owned) => reader.end(UInt64Value$read(reader.start("google.protobuf.UInt64Value", b, from, to, owned), to)),
+};
+
+const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
+  typeName: "google.protobuf.BytesValue",
+  from: (init) => create(BytesValueSchema, init),
+  size(m) {
+    try {
+      return BytesValue$size(m);
+    } catch (error) {
+      throw notEncodable(BytesValueSchema, m, error);
+    }
+  },
+  write: BytesValue$write,
+  read: (b, from, to, owned) => reader.end(BytesValue$read(reader.start("google.protobuf.BytesValue", b, from, to, owned), to)),
+};
+
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const NextRequest$codec: MessageCodec<NextRequest, MessageInitShape<typeof NextRequestSchema>> = {
+  typeName: "interop.NextRequest",
+  from: (init) => create(NextRequestSchema, init),
+  size(m) {
+    try {
+      return NextRequest$size(m);
+    } catch (error) {
+      throw notEncodable(NextRequestSchema, m, error);
+    }
+  },
+  write: NextRequest$write,
+  read: (b, from, to, owned) => reader.end(NextRequest$read(reader.start("interop.NextRequest", b, from, to, owned), to)),
+};
+
+const NextResponse$codec: MessageCodec<NextResponse, MessageInitShape<typeof NextResponseSchema>> = {
+  typeName: "interop.NextResponse",
+  from: (init) => create(NextResponseSchema, init),
+  size(m) {
+    try {
+      return NextResponse$size(m);
+    } catch (error) {
+      throw notEncodable(NextResponseSchema, m, error);
+    }
+  },
+  write: NextResponse$write,
+  read: (b, from, to, owned) => reader.end(NextResponse$read(reader.start("interop.NextResponse", b, from, to, owned), to)),
+};
+
+const FillRequest$codec: MessageCodec<FillRequest, MessageInitShape<typeof FillRequestSchema>> = {
+  typeName: "interop.FillRequest",
+  from: (init) => create(FillRequestSchema, init),
+  size(m) {
+    try {
+      return FillRequest$size(m);
+    } catch (error) {
+      throw notEncodable(FillRequestSchema, m, error);
+    }
+  },
+  write: FillRequest$write,
+  read: (b, from, to, owned) => reader.end(FillRequest$read(reader.start("interop.FillRequest", b, from, to, owned), to)),
+};
+
+const FillResponse$codec: MessageCodec<FillResponse, MessageInitShape<typeof FillResponseSchema>> = {
+  typeName: "interop.FillResponse",
+  from: (init) => create(FillResponseSchema, init),
+  size(m) {
+    try {
+      return FillResponse$size(m);
+    } catch (error) {
+      throw notEncodable(FillResponseSchema, m, error);
+    }
+  },
+  write: FillResponse$write,
+  read: (b, from, to, owned) => reader.end(FillResponse$read(reader.start("interop.FillResponse", b, from, to, owned), to)),
+};
+
+const SumRequest$codec: MessageCodec<SumRequest, MessageInitShape<typeof SumRequestSchema>> = {
+  typeName: "interop.SumRequest",
+  from: (init) => create(SumRequestSchema, init),
+  size(m) {
+    try {
+      return SumRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SumRequestSchema, m, error);
+    }
+  },
+  write: SumRequest$write,
+  read: (b, from, to, owned) => reader.end(SumRequest$read(reader.start("interop.SumRequest", b, from, to, owned), to)),
+};
+
+const SumResponse$codec: MessageCodec<SumResponse, MessageInitShape<typeof SumResponseSchema>> = {
+  typeName: "interop.SumResponse",
+  from: (init) => create(SumResponseSchema, init),
+  size(m) {
+    try {
+      return SumResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SumResponseSchema, m, error);
+    }
+  },
+  write: SumResponse$write,
+  read: (b, from, to, owned) => reader.end(SumResponse$read(reader.start("interop.SumResponse", b, from, to, owned), to)),
+};
+
+const WordsRequest$codec: MessageCodec<WordsRequest, MessageInitShape<typeof WordsRequestSchema>> = {
+  typeName: "interop.WordsRequest",
+  from: (init) => create(WordsRequestSchema, init),
+  size(m) {
+    try {
+      return WordsRequest$size(m);
+    } catch (error) {
+      throw notEncodable(WordsRequestSchema, m, error);
+    }
+  },
+  write: WordsRequest$write,
+  read: (b, from, to, owned) => reader.end(WordsRequest$read(reader.start("interop.WordsRequest", b, from, to, owned), to)),
+};
+
+const WordsResponse$codec: MessageCodec<WordsResponse, MessageInitShape<typeof WordsResponseSchema>> = {
+  typeName: "interop.WordsResponse",
+  from: (init) => create(WordsResponseSchema, init),
+  size(m) {
+    try {
+      return WordsResponse$size(m);
+    } catch (error) {
+      throw notEncodable(WordsResponseSchema, m, error);
+    }
+  },
+  write: WordsResponse$write,
+  read: (b, from, to, owned) => reader.end(WordsResponse$read(reader.start("interop.WordsResponse", b, from, to, owned), to)),
+};
+
+const ThenRequest$codec: MessageCodec<ThenRequest, MessageInitShape<typeof ThenRequestSchema>> = {
+  typeName: "interop.ThenRequest",
+  from: (init) => create(ThenRequestSchema, init),
+  size(m) {
+    try {
+      return ThenRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ThenRequestSchema, m, error);
+    }
+  },
+  write: ThenRequest$write,
+  read: (b, from, to, owned) => reader.end(ThenRequest$read(reader.start("interop.ThenRequest", b, from, to, owned), to)),
+};
+
+const ThenResponse$codec: MessageCodec<ThenResponse, MessageInitShape<typeof ThenResponseSchema>> = {
+  typeName: "interop.ThenResponse",
+  from: (init) => create(ThenResponseSchema, init),
+  size(m) {
+    try {
+      return ThenResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ThenResponseSchema, m, error);
+    }
+  },
+  write: ThenResponse$write,
+  read: (b, from, to, owned) => reader.end(ThenResponse$read(reader.start("interop.ThenResponse", b, from, to, owned), to)),
+};
+
+const CloseRequest$codec: MessageCodec<CloseRequest, MessageInitShape<typeof CloseRequestSchema>> = {
+  typeName: "interop.CloseRequest",
+  from: (init) => create(CloseRequestSchema, init),
+  size(m) {
+    try {
+      return CloseRequest$size(m);
+    } catch (error) {
+      throw notEncodable(CloseRequestSchema, m, error);
+    }
+  },
+  write: CloseRequest$write,
+  read: (b, from, to, owned) => reader.end(CloseRequest$read(reader.start("interop.CloseRequest", b, from, to, owned), to)),
+};
+
+const CloseResponse$codec: MessageCodec<CloseResponse, MessageInitShape<typeof CloseResponseSchema>> = {
+  typeName: "interop.CloseResponse",
+  from: (init) => create(CloseResponseSchema, init),
+  size(m) {
+    try {
+      return CloseResponse$size(m);
+    } catch (error) {
+      throw notEncodable(CloseResponseSchema, m, error);
+    }
+  },
+  write: CloseResponse$write,
+  read: (b, from, to, owned) => reader.end(CloseResponse$read(reader.start("interop.CloseResponse", b, from, to, owned), to)),
+};
+
+const ConstructorRequest$codec: MessageCodec<ConstructorRequest, MessageInitShape<typeof ConstructorRequestSchema>> = {
+  typeName: "interop.ConstructorRequest",
+  from: (init) => create(ConstructorRequestSchema, init),
+  size(m) {
+    try {
+      return ConstructorRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ConstructorRequestSchema, m, error);
+    }
+  },
+  write: ConstructorRequest$write,
+  read: (b, from, to, owned) => reader.end(ConstructorRequest$read(reader.start("interop.ConstructorRequest", b, from, to, owned), to)),
+};
+
+const ConstructorResponse$codec: MessageCodec<ConstructorResponse, MessageInitShape<typeof ConstructorResponseSchema>> = {
+  typeName: "interop.ConstructorResponse",
+  from: (init) => create(ConstructorResponseSchema, init),
+  size(m) {
+    try {
+      return ConstructorResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ConstructorResponseSchema, m, error);
+    }
+  },
+  write: ConstructorResponse$write,
+  read: (b, from, to, owned) => reader.end(ConstructorResponse$read(reader.start("interop.ConstructorResponse", b, from, to, owned), to)),
+};
+
+const ToStringRequest$codec: MessageCodec<ToStringRequest, MessageInitShape<typeof ToStringRequestSchema>> = {
+  typeName: "interop.ToStringRequest",
+  from: (init) => create(ToStringRequestSchema, init),
+  size(m) {
+    try {
+      return ToStringRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ToStringRequestSchema, m, error);
+    }
+  },
+  write: ToStringRequest$write,
+  read: (b, from, to, owned) => reader.end(ToStringRequest$read(reader.start("interop.ToStringRequest", b, from, to, owned), to)),
+};
+
+const ToStringResponse$codec: MessageCodec<ToStringResponse, MessageInitShape<typeof ToStringResponseSchema>> = {
+  typeName: "interop.ToStringResponse",
+  from: (init) => create(ToStringResponseSchema, init),
+  size(m) {
+    try {
+      return ToStringResponse$size(m);
+    } catch (error) {
+      throw notEncodable(ToStringResponseSchema, m, error);
+    }
+  },
+  write: ToStringResponse$write,
+  read: (b, from, to, owned) => reader.end(ToStringResponse$read(reader.start("interop.ToStringResponse", b, from, to, owned), to)),
+};
+
+const SnakeCaseRequest$codec: MessageCodec<SnakeCaseRequest, MessageInitShape<typeof SnakeCaseRequestSchema>> = {
+  typeName: "interop.SnakeCaseRequest",
+  from: (init) => create(SnakeCaseRequestSchema, init),
+  size(m) {
+    try {
+      return SnakeCaseRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SnakeCaseRequestSchema, m, error);
+    }
+  },
+  write: SnakeCaseRequest$write,
+  read: (b, from, to, owned) => reader.end(SnakeCaseRequest$read(reader.start("interop.SnakeCaseRequest", b, from, to, owned), to)),
+};
+
+const SnakeCaseResponse$codec: MessageCodec<SnakeCaseResponse, MessageInitShape<typeof SnakeCaseResponseSchema>> = {
+  typeName: "interop.SnakeCaseResponse",
+  from: (init) => create(SnakeCaseResponseSchema, init),
+  size(m) {
+    try {
+      return SnakeCaseResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SnakeCaseResponseSchema, m, error);
+    }
+  },
+  write: SnakeCaseResponse$write,
+  read: (b, from, to, owned) => reader.end(SnakeCaseResponse$read(reader.start("interop.SnakeCaseResponse", b, from, to, owned), to)),
+};
+
+const FailRequest$codec: MessageCodec<FailRequest, MessageInitShape<typeof FailRequestSchema>> = {
+  typeName: "interop.FailRequest",
+  from: (init) => create(FailRequestSchema, init),
+  size(m) {
+    try {
+      return FailRequest$size(m);
+    } catch (error) {
+      throw notEncodable(FailRequestSchema, m, error);
+    }
+  },
+  write: FailRequest$write,
+  read: (b, from, to, owned) => reader.end(FailRequest$read(reader.start("interop.FailRequest", b, from, to, owned), to)),
+};
+
+const SleepRequest$codec: MessageCodec<SleepRequest, MessageInitShape<typeof SleepRequestSchema>> = {
+  typeName: "interop.SleepRequest",
+  from: (init) => create(SleepRequestSchema, init),
+  size(m) {
+    try {
+      return SleepRequest$size(m);
+    } catch (error) {
+      throw notEncodable(SleepRequestSchema, m, error);
+    }
+  },
+  write: SleepRequest$write,
+  read: (b, from, to, owned) => reader.end(SleepRequest$read(reader.start("interop.SleepRequest", b, from, to, owned), to)),
+};
+
+const SleepResponse$codec: MessageCodec<SleepResponse, MessageInitShape<typeof SleepResponseSchema>> = {
+  typeName: "interop.SleepResponse",
+  from: (init) => create(SleepResponseSchema, init),
+  size(m) {
+    try {
+      return SleepResponse$size(m);
+    } catch (error) {
+      throw notEncodable(SleepResponseSchema, m, error);
+    }
+  },
+  write: SleepResponse$write,
+  read: (b, from, to, owned) => reader.end(SleepResponse$read(reader.start("interop.SleepResponse", b, from, to, owned), to)),
+};
+
+const LogRequest$codec: MessageCodec<LogRequest, MessageInitShape<typeof LogRequestSchema>> = {
+  typeName: "interop.LogRequest",
+  from: (init) => create(LogRequestSchema, init),
+  size(m) {
+    try {
+      return LogRequest$size(m);
+    } catch (error) {
+      throw notEncodable(LogRequestSchema, m, error);
+    }
+  },
+  write: LogRequest$write,
+  read: (b, from, to, owned) => reader.end(LogRequest$read(reader.start("interop.LogRequest", b, from, to, owned), to)),
+};
+
+const PrintRequest$codec: MessageCodec<PrintRequest, MessageInitShape<typeof PrintRequestSchema>> = {
+  typeName: "interop.PrintRequest",
+  from: (init) => create(PrintRequestSchema, init),
+  size(m) {
+    try {
+      return PrintRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PrintRequestSchema, m, error);
+    }
+  },
+  write: PrintRequest$write,
+  read: (b, from, to, owned) => reader.end(PrintRequest$read(reader.start("interop.PrintRequest", b, from, to, owned), to)),
+};
+
+const PanicRequest$codec: MessageCodec<PanicRequest, MessageInitShape<typeof PanicRequestSchema>> = {
+  typeName: "interop.PanicRequest",
+  from: (init) => create(PanicRequestSchema, init),
+  size(m) {
+    try {
+      return PanicRequest$size(m);
+    } catch (error) {
+      throw notEncodable(PanicRequestSchema, m, error);
+    }
+  },
+  write: PanicRequest$write,
+  read: (b, from, to, owned) => reader.end(PanicRequest$read(reader.start("interop.PanicRequest", b, from, to, owned), to)),
+};
+
+const ExitRequest$codec: MessageCodec<ExitRequest, MessageInitShape<typeof ExitRequestSchema>> = {
+  typeName: "interop.ExitRequest",
+  from: (init) => create(ExitRequestSchema, init),
+  size(m) {
+    try {
+      return ExitRequest$size(m);
+    } catch (error) {
+      throw notEncodable(ExitRequestSchema, m, error);
+    }
+  },
+  write: ExitRequest$write,
+  read: (b, from, to, owned) => reader.end(ExitRequest$read(reader.start("interop.ExitRequest", b, from, to, owned), to)),
+};
 
 /** @generated from rpc interop.Everything.Not */
 const Everything$not: UnaryMethod<
@@ -1676,4 +2572,3377 @@ export function runEverything(handler: EverythingHandler, options?: RunOptions):
  */
 export function testEverything(handler: EverythingHandler, options?: TestOptions): Promise<Everything & AsyncDisposable> {
   return testService(Everything, handler, options);
+}
+
+function NameRequest$new(): NameRequest {
+  return { $typeName: "interop.NameRequest", suffix: "" };
+}
+
+function NameRequest$size(m: NameRequest): number {
+  let n = 0;
+  if (m.suffix !== "") n += 1 + string.size(m.suffix);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NameRequest$write(m: NameRequest, b: Uint8Array, p: number): number {
+  if (m.suffix !== "") { b[p++] = 10; p = string.write(m.suffix, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NameRequest$read(r: Reader, end: number, m: NameRequest = NameRequest$new()): NameRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.suffix = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function NameResponse$new(): NameResponse {
+  return { $typeName: "interop.NameResponse", name: "" };
+}
+
+function NameResponse$size(m: NameResponse): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NameResponse$write(m: NameResponse, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NameResponse$read(r: Reader, end: number, m: NameResponse = NameResponse$new()): NameResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function NotRequest$new(): NotRequest {
+  return { $typeName: "interop.NotRequest", value: false };
+}
+
+function NotRequest$size(m: NotRequest): number {
+  let n = 0;
+  if (m.value) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NotRequest$write(m: NotRequest, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = bool.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NotRequest$read(r: Reader, end: number, m: NotRequest = NotRequest$new()): NotRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function NotResponse$new(): NotResponse {
+  return { $typeName: "interop.NotResponse", value: false };
+}
+
+function NotResponse$size(m: NotResponse): number {
+  let n = 0;
+  if (m.value) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NotResponse$write(m: NotResponse, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = bool.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NotResponse$read(r: Reader, end: number, m: NotResponse = NotResponse$new()): NotResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddInt32Request$new(): AddInt32Request {
+  return { $typeName: "interop.AddInt32Request", a: 0, b: 0 };
+}
+
+function AddInt32Request$size(m: AddInt32Request): number {
+  let n = 0;
+  if (m.a !== 0) n += 1 + int32.size(m.a);
+  if (m.b !== 0) n += 1 + int32.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddInt32Request$write(m: AddInt32Request, b: Uint8Array, p: number): number {
+  if (m.a !== 0) { b[p++] = 8; p = int32.write(m.a, b, p); }
+  if (m.b !== 0) { b[p++] = 16; p = int32.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddInt32Request$read(r: Reader, end: number, m: AddInt32Request = AddInt32Request$new()): AddInt32Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.a = int32.read(r);
+        break;
+      case 2:
+        m.b = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddInt32Response$new(): AddInt32Response {
+  return { $typeName: "interop.AddInt32Response", sum: 0 };
+}
+
+function AddInt32Response$size(m: AddInt32Response): number {
+  let n = 0;
+  if (m.sum !== 0) n += 1 + int32.size(m.sum);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddInt32Response$write(m: AddInt32Response, b: Uint8Array, p: number): number {
+  if (m.sum !== 0) { b[p++] = 8; p = int32.write(m.sum, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddInt32Response$read(r: Reader, end: number, m: AddInt32Response = AddInt32Response$new()): AddInt32Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddInt64Request$new(): AddInt64Request {
+  return { $typeName: "interop.AddInt64Request", a: zero64, b: zero64 };
+}
+
+function AddInt64Request$size(m: AddInt64Request): number {
+  let n = 0;
+  if (m.a) n += 1 + int64.size(m.a);
+  if (m.b) n += 1 + int64.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddInt64Request$write(m: AddInt64Request, b: Uint8Array, p: number): number {
+  if (m.a) { b[p++] = 8; p = int64.write(m.a, b, p); }
+  if (m.b) { b[p++] = 16; p = int64.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddInt64Request$read(r: Reader, end: number, m: AddInt64Request = AddInt64Request$new()): AddInt64Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.a = int64.read(r);
+        break;
+      case 2:
+        m.b = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddInt64Response$new(): AddInt64Response {
+  return { $typeName: "interop.AddInt64Response", sum: zero64 };
+}
+
+function AddInt64Response$size(m: AddInt64Response): number {
+  let n = 0;
+  if (m.sum) n += 1 + int64.size(m.sum);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddInt64Response$write(m: AddInt64Response, b: Uint8Array, p: number): number {
+  if (m.sum) { b[p++] = 8; p = int64.write(m.sum, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddInt64Response$read(r: Reader, end: number, m: AddInt64Response = AddInt64Response$new()): AddInt64Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddUint32Request$new(): AddUint32Request {
+  return { $typeName: "interop.AddUint32Request", a: 0, b: 0 };
+}
+
+function AddUint32Request$size(m: AddUint32Request): number {
+  let n = 0;
+  if (m.a !== 0) n += 1 + uint32.size(m.a);
+  if (m.b !== 0) n += 1 + uint32.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddUint32Request$write(m: AddUint32Request, b: Uint8Array, p: number): number {
+  if (m.a !== 0) { b[p++] = 8; p = uint32.write(m.a, b, p); }
+  if (m.b !== 0) { b[p++] = 16; p = uint32.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddUint32Request$read(r: Reader, end: number, m: AddUint32Request = AddUint32Request$new()): AddUint32Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.a = uint32.read(r);
+        break;
+      case 2:
+        m.b = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddUint32Response$new(): AddUint32Response {
+  return { $typeName: "interop.AddUint32Response", sum: 0 };
+}
+
+function AddUint32Response$size(m: AddUint32Response): number {
+  let n = 0;
+  if (m.sum !== 0) n += 1 + uint32.size(m.sum);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddUint32Response$write(m: AddUint32Response, b: Uint8Array, p: number): number {
+  if (m.sum !== 0) { b[p++] = 8; p = uint32.write(m.sum, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddUint32Response$read(r: Reader, end: number, m: AddUint32Response = AddUint32Response$new()): AddUint32Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddUint64Request$new(): AddUint64Request {
+  return { $typeName: "interop.AddUint64Request", a: zero64, b: zero64 };
+}
+
+function AddUint64Request$size(m: AddUint64Request): number {
+  let n = 0;
+  if (m.a) n += 1 + uint64.size(m.a);
+  if (m.b) n += 1 + uint64.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddUint64Request$write(m: AddUint64Request, b: Uint8Array, p: number): number {
+  if (m.a) { b[p++] = 8; p = uint64.write(m.a, b, p); }
+  if (m.b) { b[p++] = 16; p = uint64.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddUint64Request$read(r: Reader, end: number, m: AddUint64Request = AddUint64Request$new()): AddUint64Request {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.a = uint64.read(r);
+        break;
+      case 2:
+        m.b = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function AddUint64Response$new(): AddUint64Response {
+  return { $typeName: "interop.AddUint64Response", sum: zero64 };
+}
+
+function AddUint64Response$size(m: AddUint64Response): number {
+  let n = 0;
+  if (m.sum) n += 1 + uint64.size(m.sum);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function AddUint64Response$write(m: AddUint64Response, b: Uint8Array, p: number): number {
+  if (m.sum) { b[p++] = 8; p = uint64.write(m.sum, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function AddUint64Response$read(r: Reader, end: number, m: AddUint64Response = AddUint64Response$new()): AddUint64Response {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function JoinRequest$new(): JoinRequest {
+  return { $typeName: "interop.JoinRequest", parts: [], separator: "" };
+}
+
+function JoinRequest$size(m: JoinRequest): number {
+  let n = 0;
+  for (const v of m.parts) n += 1 + string.size(v);
+  if (m.separator !== "") n += 1 + string.size(m.separator);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function JoinRequest$write(m: JoinRequest, b: Uint8Array, p: number): number {
+  for (const v of m.parts) { b[p++] = 10; p = string.write(v, b, p); }
+  if (m.separator !== "") { b[p++] = 18; p = string.write(m.separator, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function JoinRequest$read(r: Reader, end: number, m: JoinRequest = JoinRequest$new()): JoinRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.parts.push(string.read(r));
+        break;
+      case 2:
+        m.separator = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function JoinResponse$new(): JoinResponse {
+  return { $typeName: "interop.JoinResponse", text: "" };
+}
+
+function JoinResponse$size(m: JoinResponse): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function JoinResponse$write(m: JoinResponse, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function JoinResponse$read(r: Reader, end: number, m: JoinResponse = JoinResponse$new()): JoinResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ConcatRequest$new(): ConcatRequest {
+  return { $typeName: "interop.ConcatRequest", chunks: [] };
+}
+
+function ConcatRequest$size(m: ConcatRequest): number {
+  let n = 0;
+  for (const v of m.chunks) n += 1 + bytes.size(v);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ConcatRequest$write(m: ConcatRequest, b: Uint8Array, p: number): number {
+  for (const v of m.chunks) { b[p++] = 10; p = bytes.write(v, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ConcatRequest$read(r: Reader, end: number, m: ConcatRequest = ConcatRequest$new()): ConcatRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.chunks.push(bytes.read(r));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ConcatResponse$new(): ConcatResponse {
+  return { $typeName: "interop.ConcatResponse", data: bytes.empty };
+}
+
+function ConcatResponse$size(m: ConcatResponse): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ConcatResponse$write(m: ConcatResponse, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 10; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ConcatResponse$read(r: Reader, end: number, m: ConcatResponse = ConcatResponse$new()): ConcatResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ScalarsRequest$new(): ScalarsRequest {
+  return { $typeName: "interop.ScalarsRequest", bytesValue: bytes.empty, boolValue: false, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, stringValue: "" };
+}
+
+function ScalarsRequest$size(m: ScalarsRequest): number {
+  let n = 0;
+  if (m.boolValue) n += 2;
+  if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
+  if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
+  if (m.stringValue !== "") n += 1 + string.size(m.stringValue);
+  if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ScalarsRequest$write(m: ScalarsRequest, b: Uint8Array, p: number): number {
+  if (m.boolValue) { b[p++] = 8; p = bool.write(m.boolValue, b, p); }
+  if (m.int32Value !== 0) { b[p++] = 16; p = int32.write(m.int32Value, b, p); }
+  if (m.int64Value) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
+  if (m.uint32Value !== 0) { b[p++] = 32; p = uint32.write(m.uint32Value, b, p); }
+  if (m.uint64Value) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
+  if (m.stringValue !== "") { b[p++] = 50; p = string.write(m.stringValue, b, p); }
+  if (m.bytesValue.length !== 0) { b[p++] = 58; p = bytes.write(m.bytesValue, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ScalarsRequest$read(r: Reader, end: number, m: ScalarsRequest = ScalarsRequest$new()): ScalarsRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 7:
+        m.bytesValue = bytes.read(r);
+        break;
+      case 1:
+        m.boolValue = bool.read(r);
+        break;
+      case 2:
+        m.int32Value = int32.read(r);
+        break;
+      case 3:
+        m.int64Value = int64.read(r);
+        break;
+      case 4:
+        m.uint32Value = uint32.read(r);
+        break;
+      case 5:
+        m.uint64Value = uint64.read(r);
+        break;
+      case 6:
+        m.stringValue = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ScalarsResponse$new(): ScalarsResponse {
+  return { $typeName: "interop.ScalarsResponse" };
+}
+
+function ScalarsResponse$size(m: ScalarsResponse): number {
+  let n = 0;
+  if (m.scalars !== undefined) n += 1 + held(hold(), ScalarSet$size(m.scalars));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ScalarsResponse$write(m: ScalarsResponse, b: Uint8Array, p: number): number {
+  if (m.scalars !== undefined) { b[p++] = 10; p = ScalarSet$write(m.scalars, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ScalarsResponse$read(r: Reader, end: number, m: ScalarsResponse = ScalarsResponse$new()): ScalarsResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.scalars = ScalarSet$read(r, r.enter(), m.scalars);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListsRequest$new(): ListsRequest {
+  return { $typeName: "interop.ListsRequest", bools: [], int32s: [], int64s: [], uint32s: [], uint64s: [], strings: [], chunks: [], items: [] };
+}
+
+function ListsRequest$size(m: ListsRequest): number {
+  let n = 0;
+  if (m.bools.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bools));
+  if (m.int32s.length > 0) n += 1 + held(hold(), int32.sizeAll(m.int32s));
+  if (m.int64s.length > 0) n += 1 + held(hold(), int64.sizeAll(m.int64s));
+  if (m.uint32s.length > 0) n += 1 + held(hold(), uint32.sizeAll(m.uint32s));
+  if (m.uint64s.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.uint64s));
+  for (const v of m.strings) n += 1 + string.size(v);
+  for (const v of m.chunks) n += 1 + bytes.size(v);
+  for (const v of m.items) n += 1 + held(hold(), Item$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListsRequest$write(m: ListsRequest, b: Uint8Array, p: number): number {
+  if (m.bools.length > 0) { b[p++] = 10; p = bool.writeAll(m.bools, b, writeHeld(b, p)); }
+  if (m.int32s.length > 0) { b[p++] = 18; p = int32.writeAll(m.int32s, b, writeHeld(b, p)); }
+  if (m.int64s.length > 0) { b[p++] = 26; p = int64.writeAll(m.int64s, b, writeHeld(b, p)); }
+  if (m.uint32s.length > 0) { b[p++] = 34; p = uint32.writeAll(m.uint32s, b, writeHeld(b, p)); }
+  if (m.uint64s.length > 0) { b[p++] = 42; p = uint64.writeAll(m.uint64s, b, writeHeld(b, p)); }
+  for (const v of m.strings) { b[p++] = 50; p = string.write(v, b, p); }
+  for (const v of m.chunks) { b[p++] = 58; p = bytes.write(v, b, p); }
+  for (const v of m.items) { b[p++] = 66; p = Item$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListsRequest$read(r: Reader, end: number, m: ListsRequest = ListsRequest$new()): ListsRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        bool.readAll(r, tag, m.bools);
+        break;
+      case 2:
+        int32.readAll(r, tag, m.int32s);
+        break;
+      case 3:
+        int64.readAll(r, tag, m.int64s);
+        break;
+      case 4:
+        uint32.readAll(r, tag, m.uint32s);
+        break;
+      case 5:
+        uint64.readAll(r, tag, m.uint64s);
+        break;
+      case 6:
+        m.strings.push(string.read(r));
+        break;
+      case 7:
+        m.chunks.push(bytes.read(r));
+        break;
+      case 8:
+        m.items.push(Item$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListsResponse$new(): ListsResponse {
+  return { $typeName: "interop.ListsResponse" };
+}
+
+function ListsResponse$size(m: ListsResponse): number {
+  let n = 0;
+  if (m.lists !== undefined) n += 1 + held(hold(), ListSet$size(m.lists));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListsResponse$write(m: ListsResponse, b: Uint8Array, p: number): number {
+  if (m.lists !== undefined) { b[p++] = 10; p = ListSet$write(m.lists, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListsResponse$read(r: Reader, end: number, m: ListsResponse = ListsResponse$new()): ListsResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.lists = ListSet$read(r, r.enter(), m.lists);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MapsRequest$new(): MapsRequest {
+  return { $typeName: "interop.MapsRequest", byBool: {}, byInt32: {}, byInt64: {}, byUint32: {}, byUint64: {}, byString: {}, counts: {}, items: {} };
+}
+
+function MapsRequest$size(m: MapsRequest): number {
+  let n = 0;
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    n += 1 + held(hold(), 2 + 1 + string.size(v));
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + int32.size(Number.parseInt(k)) + 1 + bytes.size(v));
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    n += 1 + held(hold(), 1 + int64.size(k) + 1 + bool.size(v));
+  }
+  for (const k of Object.keys(m.byUint32)) {
+    const v = m.byUint32[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + uint32.size(Number.parseInt(k)) + 1 + int64.size(v));
+  }
+  for (const k of Object.keys(m.byUint64)) {
+    const v = m.byUint64[k]!;
+    n += 1 + held(hold(), 1 + uint64.size(k) + 1 + uint64.size(v));
+  }
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
+  }
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + uint32.size(v));
+  }
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Item$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MapsRequest$write(m: MapsRequest, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 8; p = bool.write(k === "true", b, p);
+    b[p++] = 18; p = string.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    b[p++] = 18; p = writeHeld(b, p);
+    b[p++] = 8; p = int32.write(Number.parseInt(k), b, p);
+    b[p++] = 18; p = bytes.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    b[p++] = 26; p = writeHeld(b, p);
+    b[p++] = 8; p = int64.write(k, b, p);
+    b[p++] = 16; p = bool.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byUint32)) {
+    const v = m.byUint32[k as unknown as number]!;
+    b[p++] = 34; p = writeHeld(b, p);
+    b[p++] = 8; p = uint32.write(Number.parseInt(k), b, p);
+    b[p++] = 16; p = int64.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byUint64)) {
+    const v = m.byUint64[k]!;
+    b[p++] = 42; p = writeHeld(b, p);
+    b[p++] = 8; p = uint64.write(k, b, p);
+    b[p++] = 16; p = uint64.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    b[p++] = 50; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = int32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    b[p++] = 58; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = uint32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    b[p++] = 66; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Item$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MapsRequest$read(r: Reader, end: number, m: MapsRequest = MapsRequest$new()): MapsRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = false;
+        let v = "";
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = bool.read(r);
+          else if (tag >>> 3 === 2) v = string.read(r);
+          else r.skip(tag);
+        }
+        m.byBool[String(k)] = v;
+        break;
+      }
+      case 2: {
+        let k = 0;
+        let v = bytes.empty;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int32.read(r);
+          else if (tag >>> 3 === 2) v = bytes.read(r);
+          else r.skip(tag);
+        }
+        m.byInt32[k] = v;
+        break;
+      }
+      case 3: {
+        let k = zero64;
+        let v = false;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int64.read(r);
+          else if (tag >>> 3 === 2) v = bool.read(r);
+          else r.skip(tag);
+        }
+        m.byInt64[String(k)] = v;
+        break;
+      }
+      case 4: {
+        let k = 0;
+        let v = zero64;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = uint32.read(r);
+          else if (tag >>> 3 === 2) v = int64.read(r);
+          else r.skip(tag);
+        }
+        m.byUint32[k] = v;
+        break;
+      }
+      case 5: {
+        let k = zero64;
+        let v = zero64;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = uint64.read(r);
+          else if (tag >>> 3 === 2) v = uint64.read(r);
+          else r.skip(tag);
+        }
+        m.byUint64[String(k)] = v;
+        break;
+      }
+      case 6: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = int32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.byString, k, v);
+        break;
+      }
+      case 7: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = uint32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.counts, k, v);
+        break;
+      }
+      case 8: {
+        let k = "";
+        let v: Item | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Item$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.items, k, v ?? Item$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MapsResponse$new(): MapsResponse {
+  return { $typeName: "interop.MapsResponse" };
+}
+
+function MapsResponse$size(m: MapsResponse): number {
+  let n = 0;
+  if (m.maps !== undefined) n += 1 + held(hold(), MapSet$size(m.maps));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MapsResponse$write(m: MapsResponse, b: Uint8Array, p: number): number {
+  if (m.maps !== undefined) { b[p++] = 10; p = MapSet$write(m.maps, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MapsResponse$read(r: Reader, end: number, m: MapsResponse = MapsResponse$new()): MapsResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.maps = MapSet$read(r, r.enter(), m.maps);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function RangeRequest$new(): RangeRequest {
+  return { $typeName: "interop.RangeRequest", first: 0, count: 0 };
+}
+
+function RangeRequest$size(m: RangeRequest): number {
+  let n = 0;
+  if (m.first !== 0) n += 1 + int32.size(m.first);
+  if (m.count !== 0) n += 1 + uint32.size(m.count);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function RangeRequest$write(m: RangeRequest, b: Uint8Array, p: number): number {
+  if (m.first !== 0) { b[p++] = 8; p = int32.write(m.first, b, p); }
+  if (m.count !== 0) { b[p++] = 16; p = uint32.write(m.count, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function RangeRequest$read(r: Reader, end: number, m: RangeRequest = RangeRequest$new()): RangeRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.first = int32.read(r);
+        break;
+      case 2:
+        m.count = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function RangeResponse$new(): RangeResponse {
+  return { $typeName: "interop.RangeResponse", numbers: [] };
+}
+
+function RangeResponse$size(m: RangeResponse): number {
+  let n = 0;
+  if (m.numbers.length > 0) n += 1 + held(hold(), int32.sizeAll(m.numbers));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function RangeResponse$write(m: RangeResponse, b: Uint8Array, p: number): number {
+  if (m.numbers.length > 0) { b[p++] = 10; p = int32.writeAll(m.numbers, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function RangeResponse$read(r: Reader, end: number, m: RangeResponse = RangeResponse$new()): RangeResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        int32.readAll(r, tag, m.numbers);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MakeItemsRequest$new(): MakeItemsRequest {
+  return { $typeName: "interop.MakeItemsRequest", first: 0, count: 0 };
+}
+
+function MakeItemsRequest$size(m: MakeItemsRequest): number {
+  let n = 0;
+  if (m.first !== 0) n += 1 + uint32.size(m.first);
+  if (m.count !== 0) n += 1 + uint32.size(m.count);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MakeItemsRequest$write(m: MakeItemsRequest, b: Uint8Array, p: number): number {
+  if (m.first !== 0) { b[p++] = 8; p = uint32.write(m.first, b, p); }
+  if (m.count !== 0) { b[p++] = 16; p = uint32.write(m.count, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MakeItemsRequest$read(r: Reader, end: number, m: MakeItemsRequest = MakeItemsRequest$new()): MakeItemsRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.first = uint32.read(r);
+        break;
+      case 2:
+        m.count = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MakeItemsResponse$new(): MakeItemsResponse {
+  return { $typeName: "interop.MakeItemsResponse", items: [] };
+}
+
+function MakeItemsResponse$size(m: MakeItemsResponse): number {
+  let n = 0;
+  for (const v of m.items) n += 1 + held(hold(), Item$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MakeItemsResponse$write(m: MakeItemsResponse, b: Uint8Array, p: number): number {
+  for (const v of m.items) { b[p++] = 10; p = Item$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MakeItemsResponse$read(r: Reader, end: number, m: MakeItemsResponse = MakeItemsResponse$new()): MakeItemsResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.items.push(Item$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function IndexByNameRequest$new(): IndexByNameRequest {
+  return { $typeName: "interop.IndexByNameRequest", items: [] };
+}
+
+function IndexByNameRequest$size(m: IndexByNameRequest): number {
+  let n = 0;
+  for (const v of m.items) n += 1 + held(hold(), Item$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function IndexByNameRequest$write(m: IndexByNameRequest, b: Uint8Array, p: number): number {
+  for (const v of m.items) { b[p++] = 10; p = Item$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function IndexByNameRequest$read(r: Reader, end: number, m: IndexByNameRequest = IndexByNameRequest$new()): IndexByNameRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.items.push(Item$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function IndexByNameResponse$new(): IndexByNameResponse {
+  return { $typeName: "interop.IndexByNameResponse", items: {} };
+}
+
+function IndexByNameResponse$size(m: IndexByNameResponse): number {
+  let n = 0;
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Item$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function IndexByNameResponse$write(m: IndexByNameResponse, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Item$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function IndexByNameResponse$read(r: Reader, end: number, m: IndexByNameResponse = IndexByNameResponse$new()): IndexByNameResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Item | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Item$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.items, k, v ?? Item$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CountRunesRequest$new(): CountRunesRequest {
+  return { $typeName: "interop.CountRunesRequest", text: "" };
+}
+
+function CountRunesRequest$size(m: CountRunesRequest): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountRunesRequest$write(m: CountRunesRequest, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountRunesRequest$read(r: Reader, end: number, m: CountRunesRequest = CountRunesRequest$new()): CountRunesRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CountRunesResponse$new(): CountRunesResponse {
+  return { $typeName: "interop.CountRunesResponse", counts: {} };
+}
+
+function CountRunesResponse$size(m: CountRunesResponse): number {
+  let n = 0;
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + uint32.size(v));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CountRunesResponse$write(m: CountRunesResponse, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = uint32.write(v, b, p);
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CountRunesResponse$read(r: Reader, end: number, m: CountRunesResponse = CountRunesResponse$new()): CountRunesResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = uint32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.counts, k, v);
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MakeItemRequest$new(): MakeItemRequest {
+  return { $typeName: "interop.MakeItemRequest", seed: 0 };
+}
+
+function MakeItemRequest$size(m: MakeItemRequest): number {
+  let n = 0;
+  if (m.seed !== 0) n += 1 + uint32.size(m.seed);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MakeItemRequest$write(m: MakeItemRequest, b: Uint8Array, p: number): number {
+  if (m.seed !== 0) { b[p++] = 8; p = uint32.write(m.seed, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MakeItemRequest$read(r: Reader, end: number, m: MakeItemRequest = MakeItemRequest$new()): MakeItemRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seed = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MakeItemResponse$new(): MakeItemResponse {
+  return { $typeName: "interop.MakeItemResponse" };
+}
+
+function MakeItemResponse$size(m: MakeItemResponse): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MakeItemResponse$write(m: MakeItemResponse, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MakeItemResponse$read(r: Reader, end: number, m: MakeItemResponse = MakeItemResponse$new()): MakeItemResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function IsItemRequest$new(): IsItemRequest {
+  return { $typeName: "interop.IsItemRequest", seed: 0 };
+}
+
+function IsItemRequest$size(m: IsItemRequest): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.seed !== 0) n += 1 + uint32.size(m.seed);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function IsItemRequest$write(m: IsItemRequest, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.seed !== 0) { b[p++] = 16; p = uint32.write(m.seed, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function IsItemRequest$read(r: Reader, end: number, m: IsItemRequest = IsItemRequest$new()): IsItemRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      case 2:
+        m.seed = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function IsItemResponse$new(): IsItemResponse {
+  return { $typeName: "interop.IsItemResponse", same: false };
+}
+
+function IsItemResponse$size(m: IsItemResponse): number {
+  let n = 0;
+  if (m.same) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function IsItemResponse$write(m: IsItemResponse, b: Uint8Array, p: number): number {
+  if (m.same) { b[p++] = 8; p = bool.write(m.same, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function IsItemResponse$read(r: Reader, end: number, m: IsItemResponse = IsItemResponse$new()): IsItemResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.same = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function EchoItemRequest$new(): EchoItemRequest {
+  return { $typeName: "interop.EchoItemRequest" };
+}
+
+function EchoItemRequest$size(m: EchoItemRequest): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function EchoItemRequest$write(m: EchoItemRequest, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function EchoItemRequest$read(r: Reader, end: number, m: EchoItemRequest = EchoItemRequest$new()): EchoItemRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function EchoItemResponse$new(): EchoItemResponse {
+  return { $typeName: "interop.EchoItemResponse" };
+}
+
+function EchoItemResponse$size(m: EchoItemResponse): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function EchoItemResponse$write(m: EchoItemResponse, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function EchoItemResponse$read(r: Reader, end: number, m: EchoItemResponse = EchoItemResponse$new()): EchoItemResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ElapsedRequest$new(): ElapsedRequest {
+  return { $typeName: "interop.ElapsedRequest" };
+}
+
+function ElapsedRequest$size(m: ElapsedRequest): number {
+  let n = 0;
+  if (m.since !== undefined) n += 1 + held(hold(), Timestamp$size(m.since));
+  if (m.until !== undefined) n += 1 + held(hold(), Timestamp$size(m.until));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ElapsedRequest$write(m: ElapsedRequest, b: Uint8Array, p: number): number {
+  if (m.since !== undefined) { b[p++] = 10; p = Timestamp$write(m.since, b, writeHeld(b, p)); }
+  if (m.until !== undefined) { b[p++] = 18; p = Timestamp$write(m.until, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ElapsedRequest$read(r: Reader, end: number, m: ElapsedRequest = ElapsedRequest$new()): ElapsedRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.since = Timestamp$read(r, r.enter(), m.since);
+        break;
+      case 2:
+        m.until = Timestamp$read(r, r.enter(), m.until);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ElapsedResponse$new(): ElapsedResponse {
+  return { $typeName: "interop.ElapsedResponse" };
+}
+
+function ElapsedResponse$size(m: ElapsedResponse): number {
+  let n = 0;
+  if (m.elapsed !== undefined) n += 1 + held(hold(), Duration$size(m.elapsed));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ElapsedResponse$write(m: ElapsedResponse, b: Uint8Array, p: number): number {
+  if (m.elapsed !== undefined) { b[p++] = 10; p = Duration$write(m.elapsed, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ElapsedResponse$read(r: Reader, end: number, m: ElapsedResponse = ElapsedResponse$new()): ElapsedResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.elapsed = Duration$read(r, r.enter(), m.elapsed);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function DescribeRequest$new(): DescribeRequest {
+  return { $typeName: "interop.DescribeRequest", last: false };
+}
+
+function DescribeRequest$size(m: DescribeRequest): number {
+  let n = 0;
+  if (m.any !== undefined) n += 1 + held(hold(), Any$size(m.any));
+  if (m.fields !== undefined) n += 1 + held(hold(), Struct$size(structFromJson(m.fields)));
+  if (m.last) n += 2;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function DescribeRequest$write(m: DescribeRequest, b: Uint8Array, p: number): number {
+  if (m.any !== undefined) { b[p++] = 10; p = Any$write(m.any, b, writeHeld(b, p)); }
+  if (m.fields !== undefined) { b[p++] = 18; p = Struct$write(structFromJson(m.fields), b, writeHeld(b, p)); }
+  if (m.last) { b[p++] = 24; p = bool.write(m.last, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function DescribeRequest$read(r: Reader, end: number, m: DescribeRequest = DescribeRequest$new()): DescribeRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.any = Any$read(r, r.enter(), m.any);
+        break;
+      case 2:
+        m.fields = structToJson(Struct$read(r, r.enter(), m.fields !== undefined ? structFromJson(m.fields) : undefined));
+        break;
+      case 3:
+        m.last = bool.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function DescribeResponse$new(): DescribeResponse {
+  return { $typeName: "interop.DescribeResponse", names: [] };
+}
+
+function DescribeResponse$size(m: DescribeResponse): number {
+  let n = 0;
+  for (const v of m.names) n += 1 + string.size(v);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function DescribeResponse$write(m: DescribeResponse, b: Uint8Array, p: number): number {
+  for (const v of m.names) { b[p++] = 10; p = string.write(v, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function DescribeResponse$read(r: Reader, end: number, m: DescribeResponse = DescribeResponse$new()): DescribeResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.names.push(string.read(r));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StringValue$new(): StringValue {
+  return { $typeName: "google.protobuf.StringValue", value: "" };
+}
+
+function StringValue$size(m: StringValue): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StringValue$write(m: StringValue, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StringValue$read(r: Reader, end: number, m: StringValue = StringValue$new()): StringValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function UInt64Value$new(): UInt64Value {
+  return { $typeName: "google.protobuf.UInt64Value", value: zero64 };
+}
+
+function UInt64Value$size(m: UInt64Value): number {
+  let n = 0;
+  if (m.value) n += 1 + uint64.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function UInt64Value$write(m: UInt64Value, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function UInt64Value$read(r: Reader, end: number, m: UInt64Value = UInt64Value$new()): UInt64Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function BytesValue$new(): BytesValue {
+  return { $typeName: "google.protobuf.BytesValue", value: bytes.empty };
+}
+
+function BytesValue$size(m: BytesValue): number {
+  let n = 0;
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function BytesValue$write(m: BytesValue, b: Uint8Array, p: number): number {
+  if (m.value.length !== 0) { b[p++] = 10; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function BytesValue$read(r: Reader, end: number, m: BytesValue = BytesValue$new()): BytesValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function NextRequest$new(): NextRequest {
+  return { $typeName: "interop.NextRequest", step: zero64 };
+}
+
+function NextRequest$size(m: NextRequest): number {
+  let n = 0;
+  if (m.step) n += 1 + uint64.size(m.step);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NextRequest$write(m: NextRequest, b: Uint8Array, p: number): number {
+  if (m.step) { b[p++] = 8; p = uint64.write(m.step, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NextRequest$read(r: Reader, end: number, m: NextRequest = NextRequest$new()): NextRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.step = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function NextResponse$new(): NextResponse {
+  return { $typeName: "interop.NextResponse", value: zero64 };
+}
+
+function NextResponse$size(m: NextResponse): number {
+  let n = 0;
+  if (m.value) n += 1 + uint64.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function NextResponse$write(m: NextResponse, b: Uint8Array, p: number): number {
+  if (m.value) { b[p++] = 8; p = uint64.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function NextResponse$read(r: Reader, end: number, m: NextResponse = NextResponse$new()): NextResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = uint64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function FillRequest$new(): FillRequest {
+  return { $typeName: "interop.FillRequest", count: 0 };
+}
+
+function FillRequest$size(m: FillRequest): number {
+  let n = 0;
+  if (m.count !== 0) n += 1 + uint32.size(m.count);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function FillRequest$write(m: FillRequest, b: Uint8Array, p: number): number {
+  if (m.count !== 0) { b[p++] = 8; p = uint32.write(m.count, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function FillRequest$read(r: Reader, end: number, m: FillRequest = FillRequest$new()): FillRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.count = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function FillResponse$new(): FillResponse {
+  return { $typeName: "interop.FillResponse", data: bytes.empty };
+}
+
+function FillResponse$size(m: FillResponse): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function FillResponse$write(m: FillResponse, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 10; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function FillResponse$read(r: Reader, end: number, m: FillResponse = FillResponse$new()): FillResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SumRequest$new(): SumRequest {
+  return { $typeName: "interop.SumRequest", data: bytes.empty };
+}
+
+function SumRequest$size(m: SumRequest): number {
+  let n = 0;
+  if (m.data.length !== 0) n += 1 + bytes.size(m.data);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SumRequest$write(m: SumRequest, b: Uint8Array, p: number): number {
+  if (m.data.length !== 0) { b[p++] = 10; p = bytes.write(m.data, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SumRequest$read(r: Reader, end: number, m: SumRequest = SumRequest$new()): SumRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.data = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SumResponse$new(): SumResponse {
+  return { $typeName: "interop.SumResponse", sum: 0 };
+}
+
+function SumResponse$size(m: SumResponse): number {
+  let n = 0;
+  if (m.sum !== 0) n += 1 + uint32.size(m.sum);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SumResponse$write(m: SumResponse, b: Uint8Array, p: number): number {
+  if (m.sum !== 0) { b[p++] = 8; p = uint32.write(m.sum, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SumResponse$read(r: Reader, end: number, m: SumResponse = SumResponse$new()): SumResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sum = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function WordsRequest$new(): WordsRequest {
+  return { $typeName: "interop.WordsRequest", class: "", function: "", new: "", delete: "", this: "", await: "", arguments: "", length: "", constructor$: "", toString$: "", snakeCase2: "", camelCase: "", options: "", context: "" };
+}
+
+function WordsRequest$size(m: WordsRequest): number {
+  let n = 0;
+  if (m.class !== "") n += 1 + string.size(m.class);
+  if (m.function !== "") n += 1 + string.size(m.function);
+  if (m.new !== "") n += 1 + string.size(m.new);
+  if (m.delete !== "") n += 1 + string.size(m.delete);
+  if (m.this !== "") n += 1 + string.size(m.this);
+  if (m.await !== "") n += 1 + string.size(m.await);
+  if (m.arguments !== "") n += 1 + string.size(m.arguments);
+  if (m.length !== "") n += 1 + string.size(m.length);
+  if (m.constructor$ !== "") n += 1 + string.size(m.constructor$);
+  if (m.toString$ !== "") n += 1 + string.size(m.toString$);
+  if (m.snakeCase2 !== "") n += 1 + string.size(m.snakeCase2);
+  if (m.camelCase !== "") n += 1 + string.size(m.camelCase);
+  if (m.options !== "") n += 1 + string.size(m.options);
+  if (m.context !== "") n += 1 + string.size(m.context);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function WordsRequest$write(m: WordsRequest, b: Uint8Array, p: number): number {
+  if (m.class !== "") { b[p++] = 10; p = string.write(m.class, b, p); }
+  if (m.function !== "") { b[p++] = 18; p = string.write(m.function, b, p); }
+  if (m.new !== "") { b[p++] = 26; p = string.write(m.new, b, p); }
+  if (m.delete !== "") { b[p++] = 34; p = string.write(m.delete, b, p); }
+  if (m.this !== "") { b[p++] = 42; p = string.write(m.this, b, p); }
+  if (m.await !== "") { b[p++] = 50; p = string.write(m.await, b, p); }
+  if (m.arguments !== "") { b[p++] = 58; p = string.write(m.arguments, b, p); }
+  if (m.length !== "") { b[p++] = 66; p = string.write(m.length, b, p); }
+  if (m.constructor$ !== "") { b[p++] = 74; p = string.write(m.constructor$, b, p); }
+  if (m.toString$ !== "") { b[p++] = 82; p = string.write(m.toString$, b, p); }
+  if (m.snakeCase2 !== "") { b[p++] = 90; p = string.write(m.snakeCase2, b, p); }
+  if (m.camelCase !== "") { b[p++] = 98; p = string.write(m.camelCase, b, p); }
+  if (m.options !== "") { b[p++] = 106; p = string.write(m.options, b, p); }
+  if (m.context !== "") { b[p++] = 114; p = string.write(m.context, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function WordsRequest$read(r: Reader, end: number, m: WordsRequest = WordsRequest$new()): WordsRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.class = string.read(r);
+        break;
+      case 2:
+        m.function = string.read(r);
+        break;
+      case 3:
+        m.new = string.read(r);
+        break;
+      case 4:
+        m.delete = string.read(r);
+        break;
+      case 5:
+        m.this = string.read(r);
+        break;
+      case 6:
+        m.await = string.read(r);
+        break;
+      case 7:
+        m.arguments = string.read(r);
+        break;
+      case 8:
+        m.length = string.read(r);
+        break;
+      case 9:
+        m.constructor$ = string.read(r);
+        break;
+      case 10:
+        m.toString$ = string.read(r);
+        break;
+      case 11:
+        m.snakeCase2 = string.read(r);
+        break;
+      case 12:
+        m.camelCase = string.read(r);
+        break;
+      case 13:
+        m.options = string.read(r);
+        break;
+      case 14:
+        m.context = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function WordsResponse$new(): WordsResponse {
+  return { $typeName: "interop.WordsResponse", then: "" };
+}
+
+function WordsResponse$size(m: WordsResponse): number {
+  let n = 0;
+  if (m.then !== "") n += 1 + string.size(m.then);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function WordsResponse$write(m: WordsResponse, b: Uint8Array, p: number): number {
+  if (m.then !== "") { b[p++] = 10; p = string.write(m.then, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function WordsResponse$read(r: Reader, end: number, m: WordsResponse = WordsResponse$new()): WordsResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.then = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ThenRequest$new(): ThenRequest {
+  return { $typeName: "interop.ThenRequest", then: "" };
+}
+
+function ThenRequest$size(m: ThenRequest): number {
+  let n = 0;
+  if (m.then !== "") n += 1 + string.size(m.then);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ThenRequest$write(m: ThenRequest, b: Uint8Array, p: number): number {
+  if (m.then !== "") { b[p++] = 10; p = string.write(m.then, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ThenRequest$read(r: Reader, end: number, m: ThenRequest = ThenRequest$new()): ThenRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.then = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ThenResponse$new(): ThenResponse {
+  return { $typeName: "interop.ThenResponse", value: "" };
+}
+
+function ThenResponse$size(m: ThenResponse): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ThenResponse$write(m: ThenResponse, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ThenResponse$read(r: Reader, end: number, m: ThenResponse = ThenResponse$new()): ThenResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CloseRequest$new(): CloseRequest {
+  return { $typeName: "interop.CloseRequest", value: "" };
+}
+
+function CloseRequest$size(m: CloseRequest): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CloseRequest$write(m: CloseRequest, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CloseRequest$read(r: Reader, end: number, m: CloseRequest = CloseRequest$new()): CloseRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function CloseResponse$new(): CloseResponse {
+  return { $typeName: "interop.CloseResponse", value: "" };
+}
+
+function CloseResponse$size(m: CloseResponse): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function CloseResponse$write(m: CloseResponse, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function CloseResponse$read(r: Reader, end: number, m: CloseResponse = CloseResponse$new()): CloseResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ConstructorRequest$new(): ConstructorRequest {
+  return { $typeName: "interop.ConstructorRequest", value: "" };
+}
+
+function ConstructorRequest$size(m: ConstructorRequest): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ConstructorRequest$write(m: ConstructorRequest, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ConstructorRequest$read(r: Reader, end: number, m: ConstructorRequest = ConstructorRequest$new()): ConstructorRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ConstructorResponse$new(): ConstructorResponse {
+  return { $typeName: "interop.ConstructorResponse", value: "" };
+}
+
+function ConstructorResponse$size(m: ConstructorResponse): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ConstructorResponse$write(m: ConstructorResponse, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ConstructorResponse$read(r: Reader, end: number, m: ConstructorResponse = ConstructorResponse$new()): ConstructorResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ToStringRequest$new(): ToStringRequest {
+  return { $typeName: "interop.ToStringRequest", value: "" };
+}
+
+function ToStringRequest$size(m: ToStringRequest): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ToStringRequest$write(m: ToStringRequest, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ToStringRequest$read(r: Reader, end: number, m: ToStringRequest = ToStringRequest$new()): ToStringRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ToStringResponse$new(): ToStringResponse {
+  return { $typeName: "interop.ToStringResponse", value: "" };
+}
+
+function ToStringResponse$size(m: ToStringResponse): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ToStringResponse$write(m: ToStringResponse, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ToStringResponse$read(r: Reader, end: number, m: ToStringResponse = ToStringResponse$new()): ToStringResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SnakeCaseRequest$new(): SnakeCaseRequest {
+  return { $typeName: "interop.SnakeCaseRequest", value: "" };
+}
+
+function SnakeCaseRequest$size(m: SnakeCaseRequest): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SnakeCaseRequest$write(m: SnakeCaseRequest, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SnakeCaseRequest$read(r: Reader, end: number, m: SnakeCaseRequest = SnakeCaseRequest$new()): SnakeCaseRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SnakeCaseResponse$new(): SnakeCaseResponse {
+  return { $typeName: "interop.SnakeCaseResponse", value: "" };
+}
+
+function SnakeCaseResponse$size(m: SnakeCaseResponse): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SnakeCaseResponse$write(m: SnakeCaseResponse, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SnakeCaseResponse$read(r: Reader, end: number, m: SnakeCaseResponse = SnakeCaseResponse$new()): SnakeCaseResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function FailRequest$new(): FailRequest {
+  return { $typeName: "interop.FailRequest", text: "" };
+}
+
+function FailRequest$size(m: FailRequest): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function FailRequest$write(m: FailRequest, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function FailRequest$read(r: Reader, end: number, m: FailRequest = FailRequest$new()): FailRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SleepRequest$new(): SleepRequest {
+  return { $typeName: "interop.SleepRequest", milliseconds: 0 };
+}
+
+function SleepRequest$size(m: SleepRequest): number {
+  let n = 0;
+  if (m.milliseconds !== 0) n += 1 + uint32.size(m.milliseconds);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SleepRequest$write(m: SleepRequest, b: Uint8Array, p: number): number {
+  if (m.milliseconds !== 0) { b[p++] = 8; p = uint32.write(m.milliseconds, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SleepRequest$read(r: Reader, end: number, m: SleepRequest = SleepRequest$new()): SleepRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.milliseconds = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SleepResponse$new(): SleepResponse {
+  return { $typeName: "interop.SleepResponse", milliseconds: 0 };
+}
+
+function SleepResponse$size(m: SleepResponse): number {
+  let n = 0;
+  if (m.milliseconds !== 0) n += 1 + uint32.size(m.milliseconds);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SleepResponse$write(m: SleepResponse, b: Uint8Array, p: number): number {
+  if (m.milliseconds !== 0) { b[p++] = 8; p = uint32.write(m.milliseconds, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SleepResponse$read(r: Reader, end: number, m: SleepResponse = SleepResponse$new()): SleepResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.milliseconds = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function LogRequest$new(): LogRequest {
+  return { $typeName: "interop.LogRequest", line: "" };
+}
+
+function LogRequest$size(m: LogRequest): number {
+  let n = 0;
+  if (m.line !== "") n += 1 + string.size(m.line);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function LogRequest$write(m: LogRequest, b: Uint8Array, p: number): number {
+  if (m.line !== "") { b[p++] = 10; p = string.write(m.line, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function LogRequest$read(r: Reader, end: number, m: LogRequest = LogRequest$new()): LogRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.line = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function PrintRequest$new(): PrintRequest {
+  return { $typeName: "interop.PrintRequest", text: "" };
+}
+
+function PrintRequest$size(m: PrintRequest): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function PrintRequest$write(m: PrintRequest, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function PrintRequest$read(r: Reader, end: number, m: PrintRequest = PrintRequest$new()): PrintRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function PanicRequest$new(): PanicRequest {
+  return { $typeName: "interop.PanicRequest", text: "" };
+}
+
+function PanicRequest$size(m: PanicRequest): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function PanicRequest$write(m: PanicRequest, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function PanicRequest$read(r: Reader, end: number, m: PanicRequest = PanicRequest$new()): PanicRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ExitRequest$new(): ExitRequest {
+  return { $typeName: "interop.ExitRequest", code: 0, text: "" };
+}
+
+function ExitRequest$size(m: ExitRequest): number {
+  let n = 0;
+  if (m.code !== 0) n += 1 + uint32.size(m.code);
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ExitRequest$write(m: ExitRequest, b: Uint8Array, p: number): number {
+  if (m.code !== 0) { b[p++] = 8; p = uint32.write(m.code, b, p); }
+  if (m.text !== "") { b[p++] = 18; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ExitRequest$read(r: Reader, end: number, m: ExitRequest = ExitRequest$new()): ExitRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.code = uint32.read(r);
+        break;
+      case 2:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ScalarSet$new(): ScalarSet {
+  return { $typeName: "interop.ScalarSet", boolValue: false, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, stringValue: "", bytesValue: bytes.empty };
+}
+
+function ScalarSet$size(m: ScalarSet): number {
+  let n = 0;
+  if (m.boolValue) n += 2;
+  if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
+  if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
+  if (m.stringValue !== "") n += 1 + string.size(m.stringValue);
+  if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ScalarSet$write(m: ScalarSet, b: Uint8Array, p: number): number {
+  if (m.boolValue) { b[p++] = 8; p = bool.write(m.boolValue, b, p); }
+  if (m.int32Value !== 0) { b[p++] = 16; p = int32.write(m.int32Value, b, p); }
+  if (m.int64Value) { b[p++] = 24; p = int64.write(m.int64Value, b, p); }
+  if (m.uint32Value !== 0) { b[p++] = 32; p = uint32.write(m.uint32Value, b, p); }
+  if (m.uint64Value) { b[p++] = 40; p = uint64.write(m.uint64Value, b, p); }
+  if (m.stringValue !== "") { b[p++] = 50; p = string.write(m.stringValue, b, p); }
+  if (m.bytesValue.length !== 0) { b[p++] = 58; p = bytes.write(m.bytesValue, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ScalarSet$read(r: Reader, end: number, m: ScalarSet = ScalarSet$new()): ScalarSet {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.boolValue = bool.read(r);
+        break;
+      case 2:
+        m.int32Value = int32.read(r);
+        break;
+      case 3:
+        m.int64Value = int64.read(r);
+        break;
+      case 4:
+        m.uint32Value = uint32.read(r);
+        break;
+      case 5:
+        m.uint64Value = uint64.read(r);
+        break;
+      case 6:
+        m.stringValue = string.read(r);
+        break;
+      case 7:
+        m.bytesValue = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Item$new(): Item {
+  return { $typeName: "interop.Item", name: "", doubleValue: 0, floatValue: 0, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, sint32Value: 0, sint64Value: zero64, fixed32Value: 0, fixed64Value: zero64, sfixed32Value: 0, sfixed64Value: zero64, boolValue: false, bytesValue: bytes.empty, mood: 0, numbers: [], packedFloats: [], moods: [], tags: [], weights: {}, moodByKey: {}, choice: { case: undefined }, path: [] };
+}
+
+function Item$size(m: Item): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (!Object.is(m.doubleValue, 0)) n += 1 + double.size(m.doubleValue);
+  if (!Object.is(m.floatValue, 0)) n += 1 + float.size(m.floatValue);
+  if (m.int32Value !== 0) n += 1 + int32.size(m.int32Value);
+  if (m.int64Value) n += 1 + int64.size(m.int64Value);
+  if (m.uint32Value !== 0) n += 1 + uint32.size(m.uint32Value);
+  if (m.uint64Value) n += 1 + uint64.size(m.uint64Value);
+  if (m.sint32Value !== 0) n += 1 + sint32.size(m.sint32Value);
+  if (m.sint64Value) n += 1 + sint64.size(m.sint64Value);
+  if (m.fixed32Value !== 0) n += 1 + fixed32.size(m.fixed32Value);
+  if (m.fixed64Value) n += 1 + fixed64.size(m.fixed64Value);
+  if (m.sfixed32Value !== 0) n += 1 + sfixed32.size(m.sfixed32Value);
+  if (m.sfixed64Value) n += 1 + sfixed64.size(m.sfixed64Value);
+  if (m.boolValue) n += 2;
+  if (m.bytesValue.length !== 0) n += 1 + bytes.size(m.bytesValue);
+  if (m.mood !== 0) n += 2 + int32.size(m.mood);
+  if (m.numbers.length > 0) n += 2 + held(hold(), sint64.sizeAll(m.numbers));
+  if (m.packedFloats.length > 0) n += 2 + held(hold(), float.sizeAll(m.packedFloats));
+  if (m.moods.length > 0) n += 2 + held(hold(), int32.sizeAll(m.moods));
+  for (const v of m.tags) n += 2 + string.size(v);
+  for (const k of Object.keys(m.weights)) {
+    const v = m.weights[k]!;
+    n += 2 + held(hold(), 1 + string.size(k) + 1 + double.size(v));
+  }
+  for (const k of Object.keys(m.moodByKey)) {
+    const v = m.moodByKey[k as unknown as number]!;
+    n += 2 + held(hold(), 1 + sint32.size(Number.parseInt(k)) + 1 + int32.size(v));
+  }
+  switch (m.choice.case) {
+    case "text":
+      n += 2 + string.size(m.choice.value);
+      break;
+    case "child":
+      n += 2 + held(hold(), Item$size(m.choice.value));
+      break;
+    case "number":
+      n += 2 + fixed64.size(m.choice.value);
+      break;
+  }
+  for (const v of m.path) n += 2 + held(hold(), Point$size(v));
+  if (m.at !== undefined) n += 2 + held(hold(), Timestamp$size(m.at));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Item$write(m: Item, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (!Object.is(m.doubleValue, 0)) { b[p++] = 17; p = double.write(m.doubleValue, b, p); }
+  if (!Object.is(m.floatValue, 0)) { b[p++] = 29; p = float.write(m.floatValue, b, p); }
+  if (m.int32Value !== 0) { b[p++] = 32; p = int32.write(m.int32Value, b, p); }
+  if (m.int64Value) { b[p++] = 40; p = int64.write(m.int64Value, b, p); }
+  if (m.uint32Value !== 0) { b[p++] = 48; p = uint32.write(m.uint32Value, b, p); }
+  if (m.uint64Value) { b[p++] = 56; p = uint64.write(m.uint64Value, b, p); }
+  if (m.sint32Value !== 0) { b[p++] = 64; p = sint32.write(m.sint32Value, b, p); }
+  if (m.sint64Value) { b[p++] = 72; p = sint64.write(m.sint64Value, b, p); }
+  if (m.fixed32Value !== 0) { b[p++] = 85; p = fixed32.write(m.fixed32Value, b, p); }
+  if (m.fixed64Value) { b[p++] = 89; p = fixed64.write(m.fixed64Value, b, p); }
+  if (m.sfixed32Value !== 0) { b[p++] = 101; p = sfixed32.write(m.sfixed32Value, b, p); }
+  if (m.sfixed64Value) { b[p++] = 105; p = sfixed64.write(m.sfixed64Value, b, p); }
+  if (m.boolValue) { b[p++] = 112; p = bool.write(m.boolValue, b, p); }
+  if (m.bytesValue.length !== 0) { b[p++] = 122; p = bytes.write(m.bytesValue, b, p); }
+  if (m.mood !== 0) { b[p++] = 128; b[p++] = 1; p = int32.write(m.mood, b, p); }
+  if (m.numbers.length > 0) { b[p++] = 138; b[p++] = 1; p = sint64.writeAll(m.numbers, b, writeHeld(b, p)); }
+  if (m.packedFloats.length > 0) { b[p++] = 146; b[p++] = 1; p = float.writeAll(m.packedFloats, b, writeHeld(b, p)); }
+  if (m.moods.length > 0) { b[p++] = 154; b[p++] = 1; p = int32.writeAll(m.moods, b, writeHeld(b, p)); }
+  for (const v of m.tags) { b[p++] = 162; b[p++] = 1; p = string.write(v, b, p); }
+  for (const k of Object.keys(m.weights)) {
+    const v = m.weights[k]!;
+    b[p++] = 170; b[p++] = 1; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 17; p = double.write(v, b, p);
+  }
+  for (const k of Object.keys(m.moodByKey)) {
+    const v = m.moodByKey[k as unknown as number]!;
+    b[p++] = 178; b[p++] = 1; p = writeHeld(b, p);
+    b[p++] = 8; p = sint32.write(Number.parseInt(k), b, p);
+    b[p++] = 16; p = int32.write(v, b, p);
+  }
+  switch (m.choice.case) {
+    case "text":
+      { b[p++] = 186; b[p++] = 1; p = string.write(m.choice.value, b, p); }
+      break;
+    case "child":
+      { b[p++] = 194; b[p++] = 1; p = Item$write(m.choice.value, b, writeHeld(b, p)); }
+      break;
+    case "number":
+      { b[p++] = 201; b[p++] = 1; p = fixed64.write(m.choice.value, b, p); }
+      break;
+  }
+  for (const v of m.path) { b[p++] = 210; b[p++] = 1; p = Point$write(v, b, writeHeld(b, p)); }
+  if (m.at !== undefined) { b[p++] = 250; b[p++] = 127; p = Timestamp$write(m.at, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Item$read(r: Reader, end: number, m: Item = Item$new()): Item {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.doubleValue = double.read(r);
+        break;
+      case 3:
+        m.floatValue = float.read(r);
+        break;
+      case 4:
+        m.int32Value = int32.read(r);
+        break;
+      case 5:
+        m.int64Value = int64.read(r);
+        break;
+      case 6:
+        m.uint32Value = uint32.read(r);
+        break;
+      case 7:
+        m.uint64Value = uint64.read(r);
+        break;
+      case 8:
+        m.sint32Value = sint32.read(r);
+        break;
+      case 9:
+        m.sint64Value = sint64.read(r);
+        break;
+      case 10:
+        m.fixed32Value = fixed32.read(r);
+        break;
+      case 11:
+        m.fixed64Value = fixed64.read(r);
+        break;
+      case 12:
+        m.sfixed32Value = sfixed32.read(r);
+        break;
+      case 13:
+        m.sfixed64Value = sfixed64.read(r);
+        break;
+      case 14:
+        m.boolValue = bool.read(r);
+        break;
+      case 15:
+        m.bytesValue = bytes.read(r);
+        break;
+      case 16:
+        m.mood = int32.read(r) as Mood;
+        break;
+      case 17:
+        sint64.readAll(r, tag, m.numbers);
+        break;
+      case 18:
+        float.readAll(r, tag, m.packedFloats);
+        break;
+      case 19:
+        int32.readAll(r, tag, m.moods);
+        break;
+      case 20:
+        m.tags.push(string.read(r));
+        break;
+      case 21: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = double.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.weights, k, v);
+        break;
+      }
+      case 22: {
+        let k = 0;
+        let v: Mood = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = sint32.read(r);
+          else if (tag >>> 3 === 2) v = int32.read(r) as Mood;
+          else r.skip(tag);
+        }
+        m.moodByKey[k] = v;
+        break;
+      }
+      case 23:
+        m.choice = { case: "text", value: string.read(r) };
+        break;
+      case 24:
+        m.choice = { case: "child", value: Item$read(r, r.enter(), m.choice.case === "child" ? m.choice.value : undefined) };
+        break;
+      case 25:
+        m.choice = { case: "number", value: fixed64.read(r) };
+        break;
+      case 26:
+        m.path.push(Point$read(r, r.enter()));
+        break;
+      case 2047:
+        m.at = Timestamp$read(r, r.enter(), m.at);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListSet$new(): ListSet {
+  return { $typeName: "interop.ListSet", bools: [], int32s: [], int64s: [], uint32s: [], uint64s: [], strings: [], chunks: [], items: [] };
+}
+
+function ListSet$size(m: ListSet): number {
+  let n = 0;
+  if (m.bools.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bools));
+  if (m.int32s.length > 0) n += 1 + held(hold(), int32.sizeAll(m.int32s));
+  if (m.int64s.length > 0) n += 1 + held(hold(), int64.sizeAll(m.int64s));
+  if (m.uint32s.length > 0) n += 1 + held(hold(), uint32.sizeAll(m.uint32s));
+  if (m.uint64s.length > 0) n += 1 + held(hold(), uint64.sizeAll(m.uint64s));
+  for (const v of m.strings) n += 1 + string.size(v);
+  for (const v of m.chunks) n += 1 + bytes.size(v);
+  for (const v of m.items) n += 1 + held(hold(), Item$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListSet$write(m: ListSet, b: Uint8Array, p: number): number {
+  if (m.bools.length > 0) { b[p++] = 10; p = bool.writeAll(m.bools, b, writeHeld(b, p)); }
+  if (m.int32s.length > 0) { b[p++] = 18; p = int32.writeAll(m.int32s, b, writeHeld(b, p)); }
+  if (m.int64s.length > 0) { b[p++] = 26; p = int64.writeAll(m.int64s, b, writeHeld(b, p)); }
+  if (m.uint32s.length > 0) { b[p++] = 34; p = uint32.writeAll(m.uint32s, b, writeHeld(b, p)); }
+  if (m.uint64s.length > 0) { b[p++] = 42; p = uint64.writeAll(m.uint64s, b, writeHeld(b, p)); }
+  for (const v of m.strings) { b[p++] = 50; p = string.write(v, b, p); }
+  for (const v of m.chunks) { b[p++] = 58; p = bytes.write(v, b, p); }
+  for (const v of m.items) { b[p++] = 66; p = Item$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListSet$read(r: Reader, end: number, m: ListSet = ListSet$new()): ListSet {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        bool.readAll(r, tag, m.bools);
+        break;
+      case 2:
+        int32.readAll(r, tag, m.int32s);
+        break;
+      case 3:
+        int64.readAll(r, tag, m.int64s);
+        break;
+      case 4:
+        uint32.readAll(r, tag, m.uint32s);
+        break;
+      case 5:
+        uint64.readAll(r, tag, m.uint64s);
+        break;
+      case 6:
+        m.strings.push(string.read(r));
+        break;
+      case 7:
+        m.chunks.push(bytes.read(r));
+        break;
+      case 8:
+        m.items.push(Item$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function MapSet$new(): MapSet {
+  return { $typeName: "interop.MapSet", byBool: {}, byInt32: {}, byInt64: {}, byUint32: {}, byUint64: {}, byString: {}, counts: {}, items: {} };
+}
+
+function MapSet$size(m: MapSet): number {
+  let n = 0;
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    n += 1 + held(hold(), 2 + 1 + string.size(v));
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + int32.size(Number.parseInt(k)) + 1 + bytes.size(v));
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    n += 1 + held(hold(), 1 + int64.size(k) + 1 + bool.size(v));
+  }
+  for (const k of Object.keys(m.byUint32)) {
+    const v = m.byUint32[k as unknown as number]!;
+    n += 1 + held(hold(), 1 + uint32.size(Number.parseInt(k)) + 1 + int64.size(v));
+  }
+  for (const k of Object.keys(m.byUint64)) {
+    const v = m.byUint64[k]!;
+    n += 1 + held(hold(), 1 + uint64.size(k) + 1 + uint64.size(v));
+  }
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + int32.size(v));
+  }
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + uint32.size(v));
+  }
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Item$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function MapSet$write(m: MapSet, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.byBool)) {
+    const v = m.byBool[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 8; p = bool.write(k === "true", b, p);
+    b[p++] = 18; p = string.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt32)) {
+    const v = m.byInt32[k as unknown as number]!;
+    b[p++] = 18; p = writeHeld(b, p);
+    b[p++] = 8; p = int32.write(Number.parseInt(k), b, p);
+    b[p++] = 18; p = bytes.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byInt64)) {
+    const v = m.byInt64[k]!;
+    b[p++] = 26; p = writeHeld(b, p);
+    b[p++] = 8; p = int64.write(k, b, p);
+    b[p++] = 16; p = bool.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byUint32)) {
+    const v = m.byUint32[k as unknown as number]!;
+    b[p++] = 34; p = writeHeld(b, p);
+    b[p++] = 8; p = uint32.write(Number.parseInt(k), b, p);
+    b[p++] = 16; p = int64.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byUint64)) {
+    const v = m.byUint64[k]!;
+    b[p++] = 42; p = writeHeld(b, p);
+    b[p++] = 8; p = uint64.write(k, b, p);
+    b[p++] = 16; p = uint64.write(v, b, p);
+  }
+  for (const k of Object.keys(m.byString)) {
+    const v = m.byString[k]!;
+    b[p++] = 50; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = int32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.counts)) {
+    const v = m.counts[k]!;
+    b[p++] = 58; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 16; p = uint32.write(v, b, p);
+  }
+  for (const k of Object.keys(m.items)) {
+    const v = m.items[k]!;
+    b[p++] = 66; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Item$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function MapSet$read(r: Reader, end: number, m: MapSet = MapSet$new()): MapSet {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = false;
+        let v = "";
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = bool.read(r);
+          else if (tag >>> 3 === 2) v = string.read(r);
+          else r.skip(tag);
+        }
+        m.byBool[String(k)] = v;
+        break;
+      }
+      case 2: {
+        let k = 0;
+        let v = bytes.empty;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int32.read(r);
+          else if (tag >>> 3 === 2) v = bytes.read(r);
+          else r.skip(tag);
+        }
+        m.byInt32[k] = v;
+        break;
+      }
+      case 3: {
+        let k = zero64;
+        let v = false;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = int64.read(r);
+          else if (tag >>> 3 === 2) v = bool.read(r);
+          else r.skip(tag);
+        }
+        m.byInt64[String(k)] = v;
+        break;
+      }
+      case 4: {
+        let k = 0;
+        let v = zero64;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = uint32.read(r);
+          else if (tag >>> 3 === 2) v = int64.read(r);
+          else r.skip(tag);
+        }
+        m.byUint32[k] = v;
+        break;
+      }
+      case 5: {
+        let k = zero64;
+        let v = zero64;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = uint64.read(r);
+          else if (tag >>> 3 === 2) v = uint64.read(r);
+          else r.skip(tag);
+        }
+        m.byUint64[String(k)] = v;
+        break;
+      }
+      case 6: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = int32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.byString, k, v);
+        break;
+      }
+      case 7: {
+        let k = "";
+        let v = 0;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = uint32.read(r);
+          else r.skip(tag);
+        }
+        setEntry(m.counts, k, v);
+        break;
+      }
+      case 8: {
+        let k = "";
+        let v: Item | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Item$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.items, k, v ?? Item$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Timestamp$new(): Timestamp {
+  return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$size(m: Timestamp): number {
+  let n = 0;
+  if (m.seconds) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Timestamp$write(m: Timestamp, b: Uint8Array, p: number): number {
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Timestamp$read(r: Reader, end: number, m: Timestamp = Timestamp$new()): Timestamp {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Duration$new(): Duration {
+  return { $typeName: "google.protobuf.Duration", seconds: zero64, nanos: 0 };
+}
+
+function Duration$size(m: Duration): number {
+  let n = 0;
+  if (m.seconds) n += 1 + int64.size(m.seconds);
+  if (m.nanos !== 0) n += 1 + int32.size(m.nanos);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Duration$write(m: Duration, b: Uint8Array, p: number): number {
+  if (m.seconds) { b[p++] = 8; p = int64.write(m.seconds, b, p); }
+  if (m.nanos !== 0) { b[p++] = 16; p = int32.write(m.nanos, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Duration$read(r: Reader, end: number, m: Duration = Duration$new()): Duration {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.seconds = int64.read(r);
+        break;
+      case 2:
+        m.nanos = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Any$new(): Any {
+  return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
+}
+
+function Any$size(m: Any): number {
+  let n = 0;
+  if (m.typeUrl !== "") n += 1 + string.size(m.typeUrl);
+  if (m.value.length !== 0) n += 1 + bytes.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Any$write(m: Any, b: Uint8Array, p: number): number {
+  if (m.typeUrl !== "") { b[p++] = 10; p = string.write(m.typeUrl, b, p); }
+  if (m.value.length !== 0) { b[p++] = 18; p = bytes.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Any$read(r: Reader, end: number, m: Any = Any$new()): Any {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.typeUrl = string.read(r);
+        break;
+      case 2:
+        m.value = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Struct$new(): Struct {
+  return { $typeName: "google.protobuf.Struct", fields: {} };
+}
+
+function Struct$size(m: Struct): number {
+  let n = 0;
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Value$size(v)));
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Struct$write(m: Struct, b: Uint8Array, p: number): number {
+  for (const k of Object.keys(m.fields)) {
+    const v = m.fields[k]!;
+    b[p++] = 10; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Value$write(v, b, writeHeld(b, p));
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1: {
+        let k = "";
+        let v: Value | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = string.read(r);
+          else if (tag >>> 3 === 2) v = Value$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.fields, k, v ?? Value$new());
+        break;
+      }
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Point$new(): Point {
+  return { $typeName: "interop.Point", x: 0, y: 0 };
+}
+
+function Point$size(m: Point): number {
+  let n = 0;
+  if (m.x !== 0) n += 1 + sint32.size(m.x);
+  if (m.y !== 0) n += 1 + sint32.size(m.y);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Point$write(m: Point, b: Uint8Array, p: number): number {
+  if (m.x !== 0) { b[p++] = 8; p = sint32.write(m.x, b, p); }
+  if (m.y !== 0) { b[p++] = 16; p = sint32.write(m.y, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Point$read(r: Reader, end: number, m: Point = Point$new()): Point {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.x = sint32.read(r);
+        break;
+      case 2:
+        m.y = sint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Value$new(): Value {
+  return { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+}
+
+function Value$size(m: Value): number {
+  let n = 0;
+  switch (m.kind.case) {
+    case "nullValue":
+      n += 1 + int32.size(m.kind.value);
+      break;
+    case "numberValue":
+      n += 1 + double.size(m.kind.value);
+      break;
+    case "stringValue":
+      n += 1 + string.size(m.kind.value);
+      break;
+    case "boolValue":
+      n += 2;
+      break;
+    case "structValue":
+      n += 1 + held(hold(), Struct$size(m.kind.value));
+      break;
+    case "listValue":
+      n += 1 + held(hold(), ListValue$size(m.kind.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Value$write(m: Value, b: Uint8Array, p: number): number {
+  switch (m.kind.case) {
+    case "nullValue":
+      { b[p++] = 8; p = int32.write(m.kind.value, b, p); }
+      break;
+    case "numberValue":
+      { b[p++] = 17; p = double.write(m.kind.value, b, p); }
+      break;
+    case "stringValue":
+      { b[p++] = 26; p = string.write(m.kind.value, b, p); }
+      break;
+    case "boolValue":
+      { b[p++] = 32; p = bool.write(m.kind.value, b, p); }
+      break;
+    case "structValue":
+      { b[p++] = 42; p = Struct$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+    case "listValue":
+      { b[p++] = 50; p = ListValue$write(m.kind.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Value$read(r: Reader, end: number, m: Value = Value$new()): Value {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.kind = { case: "nullValue", value: int32.read(r) as NullValue };
+        break;
+      case 2:
+        m.kind = { case: "numberValue", value: double.read(r) };
+        break;
+      case 3:
+        m.kind = { case: "stringValue", value: string.read(r) };
+        break;
+      case 4:
+        m.kind = { case: "boolValue", value: bool.read(r) };
+        break;
+      case 5:
+        m.kind = { case: "structValue", value: Struct$read(r, r.enter(), m.kind.case === "structValue" ? m.kind.value : undefined) };
+        break;
+      case 6:
+        m.kind = { case: "listValue", value: ListValue$read(r, r.enter(), m.kind.case === "listValue" ? m.kind.value : undefined) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ListValue$new(): ListValue {
+  return { $typeName: "google.protobuf.ListValue", values: [] };
+}
+
+function ListValue$size(m: ListValue): number {
+  let n = 0;
+  for (const v of m.values) n += 1 + held(hold(), Value$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ListValue$write(m: ListValue, b: Uint8Array, p: number): number {
+  for (const v of m.values) { b[p++] = 10; p = Value$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ListValue$read(r: Reader, end: number, m: ListValue = ListValue$new()): ListValue {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.values.push(Value$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -5,11 +5,12 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Empty } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./grpc_interop_pb.ts";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, held, hold, int32, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { EchoStatus, Payload, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./grpc_interop_pb.ts";
 import { SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./grpc_interop_pb.ts";
 
 /**
@@ -92,13 +93,103 @@ export interface TestServiceHandler {
   fullDuplexCall(messages: AsyncIterable<StreamingOutputCallRequest>, context: CallContext): MessageSource<MessageInitShape<typeof StreamingOutputCallResponseSchema>>;
 }
 
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
-const SimpleRequest$codec = /*@__PURE__*/ genericCodec(SimpleRequestSchema);
-const SimpleResponse$codec = /*@__PURE__*/ genericCodec(SimpleResponseSchema);
-const StreamingOutputCallRequest$codec = /*@__PURE__*/ genericCodec(StreamingOutputCallRequestSchema);
-const StreamingOutputCallResponse$codec = /*@__PURE__*/ genericCodec(StreamingOutputCallResponseSchema);
-const StreamingInputCallRequest$codec = /*@__PURE__*/ genericCodec(StreamingInputCallRequestSchema);
-const StreamingInputCallResponse$codec = /*@__PURE__*/ genericCodec(StreamingInputCallResponseSchema);
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
+
+const SimpleRequest$codec: MessageCodec<SimpleRequest, MessageInitShape<typeof SimpleRequestSchema>> = {
+  typeName: "grpcinterop.SimpleRequest",
+  from: (init) => create(SimpleRequestSchema, init),
+  size(m) {
+    try {
+      return SimpleRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SimpleRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => SimpleRequest$write(beginWrite(m, SimpleRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(SimpleRequest$read(reader.start("grpcinterop.SimpleRequest", b, from, to, owned), to)),
+};
+
+const SimpleResponse$codec: MessageCodec<SimpleResponse, MessageInitShape<typeof SimpleResponseSchema>> = {
+  typeName: "grpcinterop.SimpleResponse",
+  from: (init) => create(SimpleResponseSchema, init),
+  size(m) {
+    try {
+      return SimpleResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SimpleResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => SimpleResponse$write(beginWrite(m, SimpleResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(SimpleResponse$read(reader.start("grpcinterop.SimpleResponse", b, from, to, owned), to)),
+};
+
+const StreamingOutputCallRequest$codec: MessageCodec<StreamingOutputCallRequest, MessageInitShape<typeof StreamingOutputCallRequestSchema>> = {
+  typeName: "grpcinterop.StreamingOutputCallRequest",
+  from: (init) => create(StreamingOutputCallRequestSchema, init),
+  size(m) {
+    try {
+      return StreamingOutputCallRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StreamingOutputCallRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => StreamingOutputCallRequest$write(beginWrite(m, StreamingOutputCallRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(StreamingOutputCallRequest$read(reader.start("grpcinterop.StreamingOutputCallRequest", b, from, to, owned), to)),
+};
+
+const StreamingOutputCallResponse$codec: MessageCodec<StreamingOutputCallResponse, MessageInitShape<typeof StreamingOutputCallResponseSchema>> = {
+  typeName: "grpcinterop.StreamingOutputCallResponse",
+  from: (init) => create(StreamingOutputCallResponseSchema, init),
+  size(m) {
+    try {
+      return StreamingOutputCallResponse$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StreamingOutputCallResponseSchema, m, error);
+    }
+  },
+  write: (m, b, p) => StreamingOutputCallResponse$write(beginWrite(m, StreamingOutputCallResponse$size), b, p),
+  read: (b, from, to, owned) => reader.end(StreamingOutputCallResponse$read(reader.start("grpcinterop.StreamingOutputCallResponse", b, from, to, owned), to)),
+};
+
+const StreamingInputCallRequest$codec: MessageCodec<StreamingInputCallRequest, MessageInitShape<typeof StreamingInputCallRequestSchema>> = {
+  typeName: "grpcinterop.StreamingInputCallRequest",
+  from: (init) => create(StreamingInputCallRequestSchema, init),
+  size(m) {
+    try {
+      return StreamingInputCallRequest$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StreamingInputCallRequestSchema, m, error);
+    }
+  },
+  write: (m, b, p) => StreamingInputCallRequest$write(beginWrite(m, StreamingInputCallRequest$size), b, p),
+  read: (b, from, to, owned) => reader.end(StreamingInputCallRequest$read(reader.start("grpcinterop.StreamingInputCallRequest", b, from, to, owned), to)),
+};
+
+const StreamingInputCallResponse$codec: MessageCodec<StreamingInputCallResponse, MessageInitShape<typeof StreamingInputCallResponseSchema>> = {
+  typeName: "grpcinterop.StreamingInputCallResponse",
+  from: (init) => create(StreamingInputCallResponseSchema, init),
+  size(m) {
+    try {
+      return StreamingInputCallResponse$size(m);
+    } catch (error) {
+      throw notEncodable(StreamingInputCallResponseSchema, m, error);
+    }
+  },
+  write: StreamingInputCallResponse$write,
+  read: (b, from, to, owned) => reader.end(StreamingInputCallResponse$read(reader.start("grpcinterop.StreamingInputCallResponse", b, from, to, owned), to)),
+};
 
 /** @generated from rpc grpcinterop.TestService.EmptyCall */
 const TestService$emptyCall: UnaryMethod<
@@ -251,4 +342,336 @@ export function runTestService(handler: TestServiceHandler, options?: RunOptions
  */
 export function testTestService(handler: TestServiceHandler, options?: TestOptions): Promise<TestService & AsyncDisposable> {
   return testService(TestService, handler, options);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
+}
+
+function SimpleRequest$new(): SimpleRequest {
+  return { $typeName: "grpcinterop.SimpleRequest", responseSize: 0 };
+}
+
+function SimpleRequest$size(m: SimpleRequest): number {
+  let n = 0;
+  if (m.responseSize !== 0) n += 1 + int32.size(m.responseSize);
+  if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
+  if (m.responseStatus !== undefined) n += 1 + held(hold(), EchoStatus$size(m.responseStatus));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SimpleRequest$write(m: SimpleRequest, b: Uint8Array, p: number): number {
+  if (m.responseSize !== 0) { b[p++] = 16; p = int32.write(m.responseSize, b, p); }
+  if (m.payload !== undefined) { b[p++] = 26; p = Payload$write(m.payload, b, writeHeld(b, p)); }
+  if (m.responseStatus !== undefined) { b[p++] = 58; p = EchoStatus$write(m.responseStatus, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SimpleRequest$read(r: Reader, end: number, m: SimpleRequest = SimpleRequest$new()): SimpleRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 2:
+        m.responseSize = int32.read(r);
+        break;
+      case 3:
+        m.payload = Payload$read(r, r.enter(), m.payload);
+        break;
+      case 7:
+        m.responseStatus = EchoStatus$read(r, r.enter(), m.responseStatus);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function SimpleResponse$new(): SimpleResponse {
+  return { $typeName: "grpcinterop.SimpleResponse" };
+}
+
+function SimpleResponse$size(m: SimpleResponse): number {
+  let n = 0;
+  if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function SimpleResponse$write(m: SimpleResponse, b: Uint8Array, p: number): number {
+  if (m.payload !== undefined) { b[p++] = 10; p = Payload$write(m.payload, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function SimpleResponse$read(r: Reader, end: number, m: SimpleResponse = SimpleResponse$new()): SimpleResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.payload = Payload$read(r, r.enter(), m.payload);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StreamingOutputCallRequest$new(): StreamingOutputCallRequest {
+  return { $typeName: "grpcinterop.StreamingOutputCallRequest", responseParameters: [] };
+}
+
+function StreamingOutputCallRequest$size(m: StreamingOutputCallRequest): number {
+  let n = 0;
+  for (const v of m.responseParameters) n += 1 + held(hold(), ResponseParameters$size(v));
+  if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
+  if (m.responseStatus !== undefined) n += 1 + held(hold(), EchoStatus$size(m.responseStatus));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StreamingOutputCallRequest$write(m: StreamingOutputCallRequest, b: Uint8Array, p: number): number {
+  for (const v of m.responseParameters) { b[p++] = 18; p = ResponseParameters$write(v, b, writeHeld(b, p)); }
+  if (m.payload !== undefined) { b[p++] = 26; p = Payload$write(m.payload, b, writeHeld(b, p)); }
+  if (m.responseStatus !== undefined) { b[p++] = 58; p = EchoStatus$write(m.responseStatus, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StreamingOutputCallRequest$read(r: Reader, end: number, m: StreamingOutputCallRequest = StreamingOutputCallRequest$new()): StreamingOutputCallRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 2:
+        m.responseParameters.push(ResponseParameters$read(r, r.enter()));
+        break;
+      case 3:
+        m.payload = Payload$read(r, r.enter(), m.payload);
+        break;
+      case 7:
+        m.responseStatus = EchoStatus$read(r, r.enter(), m.responseStatus);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StreamingOutputCallResponse$new(): StreamingOutputCallResponse {
+  return { $typeName: "grpcinterop.StreamingOutputCallResponse" };
+}
+
+function StreamingOutputCallResponse$size(m: StreamingOutputCallResponse): number {
+  let n = 0;
+  if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StreamingOutputCallResponse$write(m: StreamingOutputCallResponse, b: Uint8Array, p: number): number {
+  if (m.payload !== undefined) { b[p++] = 10; p = Payload$write(m.payload, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StreamingOutputCallResponse$read(r: Reader, end: number, m: StreamingOutputCallResponse = StreamingOutputCallResponse$new()): StreamingOutputCallResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.payload = Payload$read(r, r.enter(), m.payload);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StreamingInputCallRequest$new(): StreamingInputCallRequest {
+  return { $typeName: "grpcinterop.StreamingInputCallRequest" };
+}
+
+function StreamingInputCallRequest$size(m: StreamingInputCallRequest): number {
+  let n = 0;
+  if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StreamingInputCallRequest$write(m: StreamingInputCallRequest, b: Uint8Array, p: number): number {
+  if (m.payload !== undefined) { b[p++] = 10; p = Payload$write(m.payload, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StreamingInputCallRequest$read(r: Reader, end: number, m: StreamingInputCallRequest = StreamingInputCallRequest$new()): StreamingInputCallRequest {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.payload = Payload$read(r, r.enter(), m.payload);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function StreamingInputCallResponse$new(): StreamingInputCallResponse {
+  return { $typeName: "grpcinterop.StreamingInputCallResponse", aggregatedPayloadSize: 0 };
+}
+
+function StreamingInputCallResponse$size(m: StreamingInputCallResponse): number {
+  let n = 0;
+  if (m.aggregatedPayloadSize !== 0) n += 1 + int32.size(m.aggregatedPayloadSize);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function StreamingInputCallResponse$write(m: StreamingInputCallResponse, b: Uint8Array, p: number): number {
+  if (m.aggregatedPayloadSize !== 0) { b[p++] = 8; p = int32.write(m.aggregatedPayloadSize, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function StreamingInputCallResponse$read(r: Reader, end: number, m: StreamingInputCallResponse = StreamingInputCallResponse$new()): StreamingInputCallResponse {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.aggregatedPayloadSize = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Payload$new(): Payload {
+  return { $typeName: "grpcinterop.Payload", body: bytes.empty };
+}
+
+function Payload$size(m: Payload): number {
+  let n = 0;
+  if (m.body.length !== 0) n += 1 + bytes.size(m.body);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Payload$write(m: Payload, b: Uint8Array, p: number): number {
+  if (m.body.length !== 0) { b[p++] = 10; p = bytes.write(m.body, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Payload$read(r: Reader, end: number, m: Payload = Payload$new()): Payload {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.body = bytes.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function EchoStatus$new(): EchoStatus {
+  return { $typeName: "grpcinterop.EchoStatus", code: 0, message: "" };
+}
+
+function EchoStatus$size(m: EchoStatus): number {
+  let n = 0;
+  if (m.code !== 0) n += 1 + int32.size(m.code);
+  if (m.message !== "") n += 1 + string.size(m.message);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function EchoStatus$write(m: EchoStatus, b: Uint8Array, p: number): number {
+  if (m.code !== 0) { b[p++] = 8; p = int32.write(m.code, b, p); }
+  if (m.message !== "") { b[p++] = 18; p = string.write(m.message, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function EchoStatus$read(r: Reader, end: number, m: EchoStatus = EchoStatus$new()): EchoStatus {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.code = int32.read(r);
+        break;
+      case 2:
+        m.message = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function ResponseParameters$new(): ResponseParameters {
+  return { $typeName: "grpcinterop.ResponseParameters", size: 0, intervalUs: 0 };
+}
+
+function ResponseParameters$size(m: ResponseParameters): number {
+  let n = 0;
+  if (m.size !== 0) n += 1 + int32.size(m.size);
+  if (m.intervalUs !== 0) n += 1 + int32.size(m.intervalUs);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function ResponseParameters$write(m: ResponseParameters, b: Uint8Array, p: number): number {
+  if (m.size !== 0) { b[p++] = 8; p = int32.write(m.size, b, p); }
+  if (m.intervalUs !== 0) { b[p++] = 16; p = int32.write(m.intervalUs, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function ResponseParameters$read(r: Reader, end: number, m: ResponseParameters = ResponseParameters$new()): ResponseParameters {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.size = int32.read(r);
+        break;
+      case 2:
+        m.intervalUs = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

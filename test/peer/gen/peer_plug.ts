@@ -5,9 +5,10 @@
 // @generated from file peer.proto (package peer, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, fixed32, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
 import type { Note, Text } from "./peer_pb.ts";
 import { NoteSchema, TextSchema } from "./peer_pb.ts";
@@ -110,8 +111,33 @@ export interface DeskHandler {
   chat(messages: AsyncIterable<Note>, context: CallContext): MessageSource<MessageInitShape<typeof NoteSchema>>;
 }
 
-const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
-const Note$codec = /*@__PURE__*/ genericCodec(NoteSchema);
+const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
+  typeName: "peer.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("peer.Text", b, from, to, owned), to)),
+};
+
+const Note$codec: MessageCodec<Note, MessageInitShape<typeof NoteSchema>> = {
+  typeName: "peer.Note",
+  from: (init) => create(NoteSchema, init),
+  size(m) {
+    try {
+      return Note$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(NoteSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Note$write(beginWrite(m, Note$size), b, p),
+  read: (b, from, to, owned) => reader.end(Note$read(reader.start("peer.Note", b, from, to, owned), to)),
+};
 
 /** @generated from rpc peer.Desk.Ask */
 const Desk$ask: UnaryMethod<
@@ -491,4 +517,112 @@ export function runLogger(handler: LoggerHandler, options?: RunOptions): Promise
  */
 export function testLogger(handler: LoggerHandler, options?: TestOptions): Promise<Logger & AsyncDisposable> {
   return testService(Logger, handler, options);
+}
+
+function Text$new(): Text {
+  return { $typeName: "peer.Text", text: "" };
+}
+
+function Text$size(m: Text): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Note$new(): Note {
+  return { $typeName: "peer.Note", text: "" };
+}
+
+function Note$size(m: Note): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.ref !== undefined) n += 1 + held(hold(), Ref$size(m.ref));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Note$write(m: Note, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.ref !== undefined) { b[p++] = 18; p = Ref$write(m.ref, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Note$read(r: Reader, end: number, m: Note = Note$new()): Note {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      case 2:
+        m.ref = Ref$read(r, r.enter(), m.ref);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Ref$new(): Ref {
+  return { $typeName: "plugpb.Ref", object: 0, origin: 0, service: "" };
+}
+
+function Ref$size(m: Ref): number {
+  let n = 0;
+  if (m.object !== 0) n += 1 + uint32.size(m.object);
+  if (m.origin !== 0) n += 1 + fixed32.size(m.origin);
+  if (m.service !== "") n += 1 + string.size(m.service);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Ref$write(m: Ref, b: Uint8Array, p: number): number {
+  if (m.object !== 0) { b[p++] = 8; p = uint32.write(m.object, b, p); }
+  if (m.origin !== 0) { b[p++] = 21; p = fixed32.write(m.origin, b, p); }
+  if (m.service !== "") { b[p++] = 26; p = string.write(m.service, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Ref$read(r: Reader, end: number, m: Ref = Ref$new()): Ref {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.object = uint32.read(r);
+        break;
+      case 2:
+        m.origin = fixed32.read(r);
+        break;
+      case 3:
+        m.service = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -5,16 +5,20 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { One } from "../scalars_pb.ts";
 import { OneSchema } from "../scalars_pb.ts";
-import type { Everything, One as One$1 } from "../edition2023_pb.ts";
+import type { Closed, Everything, One as One$1, Open, Sub as Sub$2 } from "../edition2023_pb.ts";
 import { EverythingSchema, OneSchema as OneSchema$1, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Everything_Chosen_Group, Everything_Chosen_GroupSchema, Everything_Many, Everything_ManySchema, Everything_Single, Everything_SingleSchema, Level, Sub } from "../proto2_pb.ts";
-import { EverythingSchema as EverythingSchema$1, SubSchema } from "../proto2_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
+import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
+import type { One as One$2, Sub as Sub$1 } from "./names_pb.ts";
 import { OneSchema as OneSchema$2, SubSchema as SubSchema$1 } from "./names_pb.ts";
+import type { Text as Text$1 } from "../names_pb.ts";
 import { TextSchema } from "../names_pb.ts";
+import type { Promise as Promise$1 } from "../names_messages_pb.ts";
 import { PromiseSchema } from "../names_messages_pb.ts";
 
 /**
@@ -101,14 +105,117 @@ export interface SameNamesHandler {
   ): MessageInitShape<typeof EverythingSchema> | Promise<MessageInitShape<typeof EverythingSchema>>;
 }
 
-const One$codec = /*@__PURE__*/ genericCodec(OneSchema$2);
-const Sub$codec = /*@__PURE__*/ genericCodec(SubSchema$1);
-const Sub$codec$ = /*@__PURE__*/ genericCodec(SubSchema);
-const Sub$codec$$ = /*@__PURE__*/ genericCodec(SubSchema$2);
-const One$codec$ = /*@__PURE__*/ genericCodec(OneSchema);
-const One$codec$$ = /*@__PURE__*/ genericCodec(OneSchema$1);
-const Everything$codec = /*@__PURE__*/ genericCodec(EverythingSchema$1);
-const Everything$codec$ = /*@__PURE__*/ genericCodec(EverythingSchema);
+const One$codec: MessageCodec<One$2, MessageInitShape<typeof OneSchema$2>> = {
+  typeName: "golden.nested.names.One",
+  from: (init) => create(OneSchema$2, init),
+  size(m) {
+    try {
+      return One$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OneSchema$2, m, error);
+    }
+  },
+  write: (m, b, p) => One$write(beginWrite(m, One$size), b, p),
+  read: (b, from, to, owned) => reader.end(One$read(reader.start("golden.nested.names.One", b, from, to, owned), to)),
+};
+
+const Sub$codec: MessageCodec<Sub$1, MessageInitShape<typeof SubSchema$1>> = {
+  typeName: "golden.nested.names.Sub",
+  from: (init) => create(SubSchema$1, init),
+  size(m) {
+    try {
+      return Sub$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(SubSchema$1, m, error);
+    }
+  },
+  write: (m, b, p) => Sub$write(beginWrite(m, Sub$size), b, p),
+  read: (b, from, to, owned) => reader.end(Sub$read(reader.start("golden.nested.names.Sub", b, from, to, owned), to)),
+};
+
+const Sub$codec$: MessageCodec<Sub, MessageInitShape<typeof SubSchema>> = {
+  typeName: "golden.proto2.Sub",
+  from: (init) => create(SubSchema, init),
+  size(m) {
+    try {
+      return Sub$$size(m);
+    } catch (error) {
+      throw notEncodable(SubSchema, m, error);
+    }
+  },
+  write: Sub$$write,
+  read: (b, from, to, owned) => reader.end(Sub$$read(reader.start("golden.proto2.Sub", b, from, to, owned), to)),
+};
+
+const Sub$codec$$: MessageCodec<Sub$2, MessageInitShape<typeof SubSchema$2>> = {
+  typeName: "golden.edition2023.Sub",
+  from: (init) => create(SubSchema$2, init),
+  size(m) {
+    try {
+      return Sub$$$size(m);
+    } catch (error) {
+      throw notEncodable(SubSchema$2, m, error);
+    }
+  },
+  write: Sub$$$write,
+  read: (b, from, to, owned) => reader.end(Sub$$$read(reader.start("golden.edition2023.Sub", b, from, to, owned), to)),
+};
+
+const One$codec$: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
+  typeName: "golden.scalars.One",
+  from: (init) => create(OneSchema, init),
+  size(m) {
+    try {
+      return One$$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema, m, error);
+    }
+  },
+  write: One$$write,
+  read: (b, from, to, owned) => reader.end(One$$read(reader.start("golden.scalars.One", b, from, to, owned), to)),
+};
+
+const One$codec$$: MessageCodec<One$1, MessageInitShape<typeof OneSchema$1>> = {
+  typeName: "golden.edition2023.One",
+  from: (init) => create(OneSchema$1, init),
+  size(m) {
+    try {
+      return One$$$size(m);
+    } catch (error) {
+      throw notEncodable(OneSchema$1, m, error);
+    }
+  },
+  write: One$$$write,
+  read: (b, from, to, owned) => reader.end(One$$$read(reader.start("golden.edition2023.One", b, from, to, owned), to)),
+};
+
+const Everything$codec: MessageCodec<Everything$1, MessageInitShape<typeof EverythingSchema$1>> = {
+  typeName: "golden.proto2.Everything",
+  from: (init) => create(EverythingSchema$1, init),
+  size(m) {
+    try {
+      return Everything$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema$1, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$read(reader.start("golden.proto2.Everything", b, from, to, owned), to)),
+};
+
+const Everything$codec$: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
+  typeName: "golden.edition2023.Everything",
+  from: (init) => create(EverythingSchema, init),
+  size(m) {
+    try {
+      return Everything$$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(EverythingSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Everything$$write(beginWrite(m, Everything$$size), b, p),
+  read: (b, from, to, owned) => reader.end(Everything$$read(reader.start("golden.edition2023.Everything", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.names.SameNames.Wrap */
 const SameNames$wrap: UnaryMethod<
@@ -290,8 +397,33 @@ export interface TextHandler {
   codec(text: string, context: CallContext): string | Promise<string>;
 }
 
-const Text$codec$ = /*@__PURE__*/ genericCodec(TextSchema);
-const Promise$codec = /*@__PURE__*/ genericCodec(PromiseSchema);
+const Text$codec$: MessageCodec<Text$1, MessageInitShape<typeof TextSchema>> = {
+  typeName: "golden.names.Text",
+  from: (init) => create(TextSchema, init),
+  size(m) {
+    try {
+      return Text$size(m);
+    } catch (error) {
+      throw notEncodable(TextSchema, m, error);
+    }
+  },
+  write: Text$write,
+  read: (b, from, to, owned) => reader.end(Text$read(reader.start("golden.names.Text", b, from, to, owned), to)),
+};
+
+const Promise$codec: MessageCodec<Promise$1, MessageInitShape<typeof PromiseSchema>> = {
+  typeName: "golden.names_messages.Promise",
+  from: (init) => create(PromiseSchema, init),
+  size(m) {
+    try {
+      return Promise$size(m);
+    } catch (error) {
+      throw notEncodable(PromiseSchema, m, error);
+    }
+  },
+  write: Promise$write,
+  read: (b, from, to, owned) => reader.end(Promise$read(reader.start("golden.names_messages.Promise", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.names.Text.Codec */
 const Text$codec: UnaryMethod<
@@ -366,4 +498,636 @@ export function runText(handler: TextHandler, options?: RunOptions): Promise<voi
  */
 export function testText(handler: TextHandler, options?: TestOptions): Promise<Text & AsyncDisposable> {
   return testService(Text, handler, options);
+}
+
+function One$new(): One$2 {
+  return { $typeName: "golden.nested.names.One" };
+}
+
+function One$size(m: One$2): number {
+  let n = 0;
+  if (m.scalars !== undefined) n += 1 + held(hold(), One$$size(m.scalars));
+  if (m.edition !== undefined) n += 1 + held(hold(), One$$$size(m.edition));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function One$write(m: One$2, b: Uint8Array, p: number): number {
+  if (m.scalars !== undefined) { b[p++] = 10; p = One$$write(m.scalars, b, writeHeld(b, p)); }
+  if (m.edition !== undefined) { b[p++] = 18; p = One$$$write(m.edition, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function One$read(r: Reader, end: number, m: One$2 = One$new()): One$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.scalars = One$$read(r, r.enter(), m.scalars);
+        break;
+      case 2:
+        m.edition = One$$$read(r, r.enter(), m.edition);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Sub$new(): Sub$1 {
+  return { $typeName: "golden.nested.names.Sub" };
+}
+
+function Sub$size(m: Sub$1): number {
+  let n = 0;
+  if (m.sub !== undefined) n += 1 + held(hold(), Sub$$size(m.sub));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Sub$write(m: Sub$1, b: Uint8Array, p: number): number {
+  if (m.sub !== undefined) { b[p++] = 10; p = Sub$$write(m.sub, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Sub$read(r: Reader, end: number, m: Sub$1 = Sub$new()): Sub$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.sub = Sub$$read(r, r.enter(), m.sub);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Sub$$prototype: object | undefined;
+
+function Sub$$new(): Sub {
+  const m = withDefaults<Sub>(Sub$$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  return m;
+}
+
+function Sub$$size(m: Sub): number {
+  let n = 0;
+  if (has(m, "name")) n += 1 + rawString.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Sub$$write(m: Sub, b: Uint8Array, p: number): number {
+  if (has(m, "name")) { b[p++] = 10; p = rawString.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Sub$$read(r: Reader, end: number, m: Sub = Sub$$new()): Sub {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = rawString.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Sub$$$new(): Sub$2 {
+  return { $typeName: "golden.edition2023.Sub", name: "" };
+}
+
+function Sub$$$size(m: Sub$2): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Sub$$$write(m: Sub$2, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Sub$$$read(r: Reader, end: number, m: Sub$2 = Sub$$$new(), group = 0): Sub$2 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
+}
+
+function One$$new(): One {
+  return { $typeName: "golden.scalars.One", only: "" };
+}
+
+function One$$size(m: One): number {
+  let n = 0;
+  if (m.only !== "") n += 1 + string.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function One$$write(m: One, b: Uint8Array, p: number): number {
+  if (m.only !== "") { b[p++] = 10; p = string.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function One$$read(r: Reader, end: number, m: One = One$$new()): One {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let One$$$prototype: object | undefined;
+
+function One$$$new(): One$1 {
+  const m = withDefaults<One$1>(One$$$prototype ??= prototypeOf(OneSchema$1), "golden.edition2023.One");
+  return m;
+}
+
+function One$$$size(m: One$1): number {
+  let n = 0;
+  if (has(m, "only")) n += 1 + int64.size(m.only);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function One$$$write(m: One$1, b: Uint8Array, p: number): number {
+  if (has(m, "only")) { b[p++] = 8; p = int64.write(m.only, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function One$$$read(r: Reader, end: number, m: One$1 = One$$$new()): One$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.only = int64.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Everything$prototype: object | undefined;
+
+function Everything$new(): Everything$1 {
+  const m = withDefaults<Everything$1>(Everything$prototype ??= prototypeOf(EverythingSchema$1), "golden.proto2.Everything");
+  m.packed = [];
+  m.unpacked = [];
+  m.many = [];
+  m.choice = { case: undefined };
+  m.subs = {};
+  return m;
+}
+
+function Everything$size(m: Everything$1): number {
+  let n = 0;
+  if (has(m, "reqText")) n += 1 + rawString.size(m.reqText);
+  else requiredIsUnset();
+  if (has(m, "reqLevel")) n += 1 + int32.size(m.reqLevel);
+  else requiredIsUnset();
+  if (m.reqSub !== undefined) n += 1 + held(hold(), Sub$$size(m.reqSub));
+  else requiredIsUnset();
+  if (has(m, "optText")) n += 1 + rawString.size(m.optText);
+  if (has(m, "optNumber")) n += 1 + int32.size(m.optNumber);
+  if (has(m, "optLevel")) n += 1 + int32.size(m.optLevel);
+  if (m.optSub !== undefined) n += 1 + held(hold(), Sub$$size(m.optSub));
+  if (has(m, "optData")) n += 1 + bytes.size(m.optData);
+  if (m.packed.length > 0) n += 1 + held(hold(), int32.sizeAll(m.packed));
+  for (const v of m.unpacked) n += 1 + int32.size(v);
+  if (m.single !== undefined) n += 1 + 1 + Everything_Single$size(m.single);
+  for (const v of m.many) n += 1 + 1 + Everything_Many$size(v);
+  switch (m.choice.case) {
+    case "chosen":
+      n += 1 + rawString.size(m.choice.value);
+      break;
+    case "chosenGroup":
+      n += 1 + 1 + Everything_Chosen_Group$size(m.choice.value);
+      break;
+  }
+  for (const k of Object.keys(m.subs)) {
+    const v = m.subs[k]!;
+    n += 1 + held(hold(), 1 + string.size(k) + 1 + held(hold(), Sub$$size(v)));
+  }
+  if (has(m, "last")) n += 2 + rawString.size(m.last);
+  else requiredIsUnset();
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything$write(m: Everything$1, b: Uint8Array, p: number): number {
+  if (has(m, "reqText")) { b[p++] = 10; p = rawString.write(m.reqText, b, p); }
+  else requiredIsUnset();
+  if (has(m, "reqLevel")) { b[p++] = 16; p = int32.write(m.reqLevel, b, p); }
+  else requiredIsUnset();
+  if (m.reqSub !== undefined) { b[p++] = 26; p = Sub$$write(m.reqSub, b, writeHeld(b, p)); }
+  else requiredIsUnset();
+  if (has(m, "optText")) { b[p++] = 34; p = rawString.write(m.optText, b, p); }
+  if (has(m, "optNumber")) { b[p++] = 40; p = int32.write(m.optNumber, b, p); }
+  if (has(m, "optLevel")) { b[p++] = 48; p = int32.write(m.optLevel, b, p); }
+  if (m.optSub !== undefined) { b[p++] = 58; p = Sub$$write(m.optSub, b, writeHeld(b, p)); }
+  if (has(m, "optData")) { b[p++] = 66; p = bytes.write(m.optData, b, p); }
+  if (m.packed.length > 0) { b[p++] = 74; p = int32.writeAll(m.packed, b, writeHeld(b, p)); }
+  for (const v of m.unpacked) { b[p++] = 80; p = int32.write(v, b, p); }
+  if (m.single !== undefined) { b[p++] = 91; p = Everything_Single$write(m.single, b, p); b[p++] = 92; }
+  for (const v of m.many) { b[p++] = 99; p = Everything_Many$write(v, b, p); b[p++] = 100; }
+  switch (m.choice.case) {
+    case "chosen":
+      { b[p++] = 106; p = rawString.write(m.choice.value, b, p); }
+      break;
+    case "chosenGroup":
+      { b[p++] = 115; p = Everything_Chosen_Group$write(m.choice.value, b, p); b[p++] = 116; }
+      break;
+  }
+  for (const k of Object.keys(m.subs)) {
+    const v = m.subs[k]!;
+    b[p++] = 122; p = writeHeld(b, p);
+    b[p++] = 10; p = string.write(k, b, p);
+    b[p++] = 18; p = Sub$$write(v, b, writeHeld(b, p));
+  }
+  if (has(m, "last")) { b[p++] = 130; b[p++] = 1; p = rawString.write(m.last, b, p); }
+  else requiredIsUnset();
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything$read(r: Reader, end: number, m: Everything$1 = Everything$new()): Everything$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.reqText = rawString.read(r);
+        break;
+      case 2: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.reqLevel = v as Level;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 3:
+        m.reqSub = Sub$$read(r, r.enter(), m.reqSub);
+        break;
+      case 4:
+        m.optText = rawString.read(r);
+        break;
+      case 5:
+        m.optNumber = int32.read(r);
+        break;
+      case 6: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.optLevel = v as Level;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 7:
+        m.optSub = Sub$$read(r, r.enter(), m.optSub);
+        break;
+      case 8:
+        m.optData = bytes.read(r);
+        break;
+      case 9:
+        int32.readAll(r, tag, m.packed);
+        break;
+      case 10:
+        int32.readAll(r, tag, m.unpacked);
+        break;
+      case 11:
+        m.single = Everything_Single$read(r, r.enterGroup(), m.single, 11);
+        break;
+      case 12:
+        m.many.push(Everything_Many$read(r, r.enterGroup(), undefined, 12));
+        break;
+      case 13:
+        m.choice = { case: "chosen", value: rawString.read(r) };
+        break;
+      case 14:
+        m.choice = { case: "chosenGroup", value: Everything_Chosen_Group$read(r, r.enterGroup(), m.choice.case === "chosenGroup" ? m.choice.value : undefined, 14) };
+        break;
+      case 15: {
+        let k = "";
+        let v: Sub | undefined;
+        for (const end = r.packed(); r.pos < end; ) {
+          const tag = r.tag();
+          if (tag >>> 3 === 1) k = rawString.read(r);
+          else if (tag >>> 3 === 2) v = Sub$$read(r, r.enter(), v);
+          else r.skip(tag);
+        }
+        setEntry(m.subs, k, v ?? Sub$$new());
+        break;
+      }
+      case 16:
+        m.last = rawString.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Everything$$prototype: object | undefined;
+
+function Everything$$new(): Everything {
+  const m = withDefaults<Everything>(Everything$$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  m.implicit = "";
+  m.delimitedList = [];
+  m.expanded = [];
+  m.choice = { case: undefined };
+  return m;
+}
+
+function Everything$$size(m: Everything): number {
+  let n = 0;
+  if (has(m, "explicit")) n += 1 + string.size(m.explicit);
+  if (m.implicit !== "") n += 1 + string.size(m.implicit);
+  if (has(m, "required")) n += 1 + string.size(m.required);
+  else requiredIsUnset();
+  if (has(m, "withDefault")) n += 1 + int32.size(m.withDefault);
+  if (has(m, "open")) n += 1 + int32.size(m.open);
+  if (has(m, "closed")) n += 1 + int32.size(m.closed);
+  if (m.delimited !== undefined) n += 1 + 1 + Sub$$$size(m.delimited);
+  for (const v of m.delimitedList) n += 1 + 1 + Sub$$$size(v);
+  for (const v of m.expanded) n += 1 + int32.size(v);
+  switch (m.choice.case) {
+    case "chosen":
+      n += 1 + 1 + Sub$$$size(m.choice.value);
+      break;
+    case "number":
+      n += 1 + int64.size(m.choice.value);
+      break;
+  }
+  if (m.last !== undefined) n += 1 + held(hold(), Sub$$$size(m.last));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything$$write(m: Everything, b: Uint8Array, p: number): number {
+  if (has(m, "explicit")) { b[p++] = 10; p = string.write(m.explicit, b, p); }
+  if (m.implicit !== "") { b[p++] = 18; p = string.write(m.implicit, b, p); }
+  if (has(m, "required")) { b[p++] = 26; p = string.write(m.required, b, p); }
+  else requiredIsUnset();
+  if (has(m, "withDefault")) { b[p++] = 32; p = int32.write(m.withDefault, b, p); }
+  if (has(m, "open")) { b[p++] = 40; p = int32.write(m.open, b, p); }
+  if (has(m, "closed")) { b[p++] = 48; p = int32.write(m.closed, b, p); }
+  if (m.delimited !== undefined) { b[p++] = 59; p = Sub$$$write(m.delimited, b, p); b[p++] = 60; }
+  for (const v of m.delimitedList) { b[p++] = 67; p = Sub$$$write(v, b, p); b[p++] = 68; }
+  for (const v of m.expanded) { b[p++] = 72; p = int32.write(v, b, p); }
+  switch (m.choice.case) {
+    case "chosen":
+      { b[p++] = 83; p = Sub$$$write(m.choice.value, b, p); b[p++] = 84; }
+      break;
+    case "number":
+      { b[p++] = 88; p = int64.write(m.choice.value, b, p); }
+      break;
+  }
+  if (m.last !== undefined) { b[p++] = 98; p = Sub$$$write(m.last, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything$$read(r: Reader, end: number, m: Everything = Everything$$new()): Everything {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.explicit = string.read(r);
+        break;
+      case 2:
+        m.implicit = string.read(r);
+        break;
+      case 3:
+        m.required = string.read(r);
+        break;
+      case 4:
+        m.withDefault = int32.read(r);
+        break;
+      case 5:
+        m.open = int32.read(r) as Open;
+        break;
+      case 6: {
+        const v = int32.read(r);
+        if (v >= 1 && v <= 2) m.closed = v as Closed;
+        else r.unknownEnum(m, tag, v);
+        break;
+      }
+      case 7:
+        m.delimited = Sub$$$read(r, r.enterGroup(), m.delimited, 7);
+        break;
+      case 8:
+        m.delimitedList.push(Sub$$$read(r, r.enterGroup(), undefined, 8));
+        break;
+      case 9:
+        int32.readAll(r, tag, m.expanded);
+        break;
+      case 10:
+        m.choice = { case: "chosen", value: Sub$$$read(r, r.enterGroup(), m.choice.case === "chosen" ? m.choice.value : undefined, 10) };
+        break;
+      case 11:
+        m.choice = { case: "number", value: int64.read(r) };
+        break;
+      case 12:
+        m.last = Sub$$$read(r, r.enter(), m.last);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Text$new(): Text$1 {
+  return { $typeName: "golden.names.Text", text: "" };
+}
+
+function Text$size(m: Text$1): number {
+  let n = 0;
+  if (m.text !== "") n += 1 + string.size(m.text);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Text$write(m: Text$1, b: Uint8Array, p: number): number {
+  if (m.text !== "") { b[p++] = 10; p = string.write(m.text, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Text$read(r: Reader, end: number, m: Text$1 = Text$new()): Text$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.text = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Promise$new(): Promise$1 {
+  return { $typeName: "golden.names_messages.Promise", value: "" };
+}
+
+function Promise$size(m: Promise$1): number {
+  let n = 0;
+  if (m.value !== "") n += 1 + string.size(m.value);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Promise$write(m: Promise$1, b: Uint8Array, p: number): number {
+  if (m.value !== "") { b[p++] = 10; p = string.write(m.value, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Promise$read(r: Reader, end: number, m: Promise$1 = Promise$new()): Promise$1 {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.value = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+let Everything_Single$prototype: object | undefined;
+
+function Everything_Single$new(): Everything_Single {
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  return m;
+}
+
+function Everything_Single$size(m: Everything_Single): number {
+  let n = 0;
+  if (has(m, "a")) n += 1 + int32.size(m.a);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Single$write(m: Everything_Single, b: Uint8Array, p: number): number {
+  if (has(m, "a")) { b[p++] = 8; p = int32.write(m.a, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Single$read(r: Reader, end: number, m: Everything_Single = Everything_Single$new(), group = 0): Everything_Single {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.a = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
+}
+
+let Everything_Many$prototype: object | undefined;
+
+function Everything_Many$new(): Everything_Many {
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  return m;
+}
+
+function Everything_Many$size(m: Everything_Many): number {
+  let n = 0;
+  if (has(m, "b")) n += 1 + int32.size(m.b);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Many$write(m: Everything_Many, b: Uint8Array, p: number): number {
+  if (has(m, "b")) { b[p++] = 8; p = int32.write(m.b, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Everything_Many$new(), group = 0): Everything_Many {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.b = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
+}
+
+let Everything_Chosen_Group$prototype: object | undefined;
+
+function Everything_Chosen_Group$new(): Everything_Chosen_Group {
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  return m;
+}
+
+function Everything_Chosen_Group$size(m: Everything_Chosen_Group): number {
+  let n = 0;
+  if (has(m, "c")) n += 1 + int32.size(m.c);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Everything_Chosen_Group$write(m: Everything_Chosen_Group, b: Uint8Array, p: number): number {
+  if (has(m, "c")) { b[p++] = 8; p = int32.write(m.c, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Everything_Chosen_Group$read(r: Reader, end: number, m: Everything_Chosen_Group = Everything_Chosen_Group$new(), group = 0): Everything_Chosen_Group {
+  while (r.pos < end) {
+    const tag = r.tag();
+    if (group !== 0 && (tag & 7) === 4) return r.leaveGroup(m, group, tag);
+    switch (tag >>> 3) {
+      case 1:
+        m.c = int32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return group === 0 ? r.leave(m) : r.leaveGroup(m, group, 0);
 }

@@ -4,11 +4,13 @@
 // @generated from file nested/service.proto (package golden.nested, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Outer_Inner, Outer_InnerSchema } from "../messages_pb.ts";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, double, held, hold, int32, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { OnlyChoice, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind } from "../messages_pb.ts";
 import { OnlyChoiceSchema } from "../messages_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { Point } from "./deep/types_pb.ts";
 import { PointSchema } from "./deep/types_pb.ts";
 
 /**
@@ -31,8 +33,33 @@ export interface NestedHandler {
   convert(x: number, y: number, context: CallContext): { case: "text"; value: string } | { case: "inner"; value: MessageInitShape<typeof Outer_InnerSchema> } | { case: undefined; value?: undefined } | Promise<{ case: "text"; value: string } | { case: "inner"; value: MessageInitShape<typeof Outer_InnerSchema> } | { case: undefined; value?: undefined }>;
 }
 
-const Point$codec = /*@__PURE__*/ genericCodec(PointSchema);
-const OnlyChoice$codec = /*@__PURE__*/ genericCodec(OnlyChoiceSchema);
+const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
+  typeName: "golden.deep.Point",
+  from: (init) => create(PointSchema, init),
+  size(m) {
+    try {
+      return Point$size(m);
+    } catch (error) {
+      throw notEncodable(PointSchema, m, error);
+    }
+  },
+  write: Point$write,
+  read: (b, from, to, owned) => reader.end(Point$read(reader.start("golden.deep.Point", b, from, to, owned), to)),
+};
+
+const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
+  typeName: "golden.messages.OnlyChoice",
+  from: (init) => create(OnlyChoiceSchema, init),
+  size(m) {
+    try {
+      return OnlyChoice$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(OnlyChoiceSchema, m, error);
+    }
+  },
+  write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
+  read: (b, from, to, owned) => reader.end(OnlyChoice$read(reader.start("golden.messages.OnlyChoice", b, from, to, owned), to)),
+};
 
 /** @generated from rpc golden.nested.Nested.Convert */
 const Nested$convert: UnaryMethod<
@@ -105,4 +132,129 @@ export function runNested(handler: NestedHandler, options?: RunOptions): Promise
  */
 export function testNested(handler: NestedHandler, options?: TestOptions): Promise<Nested & AsyncDisposable> {
   return testService(Nested, handler, options);
+}
+
+function Point$new(): Point {
+  return { $typeName: "golden.deep.Point", x: 0, y: 0 };
+}
+
+function Point$size(m: Point): number {
+  let n = 0;
+  if (!Object.is(m.x, 0)) n += 1 + double.size(m.x);
+  if (!Object.is(m.y, 0)) n += 1 + double.size(m.y);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Point$write(m: Point, b: Uint8Array, p: number): number {
+  if (!Object.is(m.x, 0)) { b[p++] = 9; p = double.write(m.x, b, p); }
+  if (!Object.is(m.y, 0)) { b[p++] = 17; p = double.write(m.y, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Point$read(r: Reader, end: number, m: Point = Point$new()): Point {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.x = double.read(r);
+        break;
+      case 2:
+        m.y = double.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function OnlyChoice$new(): OnlyChoice {
+  return { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
+}
+
+function OnlyChoice$size(m: OnlyChoice): number {
+  let n = 0;
+  switch (m.result.case) {
+    case "text":
+      n += 1 + string.size(m.result.value);
+      break;
+    case "inner":
+      n += 1 + held(hold(), Outer_Inner$size(m.result.value));
+      break;
+  }
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function OnlyChoice$write(m: OnlyChoice, b: Uint8Array, p: number): number {
+  switch (m.result.case) {
+    case "text":
+      { b[p++] = 10; p = string.write(m.result.value, b, p); }
+      break;
+    case "inner":
+      { b[p++] = 18; p = Outer_Inner$write(m.result.value, b, writeHeld(b, p)); }
+      break;
+  }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function OnlyChoice$read(r: Reader, end: number, m: OnlyChoice = OnlyChoice$new()): OnlyChoice {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.result = { case: "text", value: string.read(r) };
+        break;
+      case 2:
+        m.result = { case: "inner", value: Outer_Inner$read(r, r.enter(), m.result.case === "inner" ? m.result.value : undefined) };
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Outer_Inner$new(): Outer_Inner {
+  return { $typeName: "golden.messages.Outer.Inner", name: "", kind: 0, children: [] };
+}
+
+function Outer_Inner$size(m: Outer_Inner): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.kind !== 0) n += 1 + int32.size(m.kind);
+  for (const v of m.children) n += 1 + held(hold(), Outer_Inner$size(v));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Outer_Inner$write(m: Outer_Inner, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.kind !== 0) { b[p++] = 16; p = int32.write(m.kind, b, p); }
+  for (const v of m.children) { b[p++] = 26; p = Outer_Inner$write(v, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Outer_Inner$read(r: Reader, end: number, m: Outer_Inner = Outer_Inner$new()): Outer_Inner {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.kind = int32.read(r) as Outer_Inner_Kind;
+        break;
+      case 3:
+        m.children.push(Outer_Inner$read(r, r.enter()));
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

@@ -4,10 +4,11 @@
 // @generated from file contract_new.proto (package contract, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Key, Stored } from "./contract_new_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import type { Item, Key, Stored } from "./contract_new_pb.ts";
 import { ItemSchema, KeySchema, StoredSchema } from "./contract_new_pb.ts";
 
 /**
@@ -96,9 +97,47 @@ export interface ShopHandler {
   get(name: string, context: CallContext): MessageInitShape<typeof StoredSchema> | Promise<MessageInitShape<typeof StoredSchema>>;
 }
 
-const Stored$codec = /*@__PURE__*/ genericCodec(StoredSchema);
-const Key$codec = /*@__PURE__*/ genericCodec(KeySchema);
-const Item$codec = /*@__PURE__*/ genericCodec(ItemSchema);
+const Stored$codec: MessageCodec<Stored, MessageInitShape<typeof StoredSchema>> = {
+  typeName: "contract.Stored",
+  from: (init) => create(StoredSchema, init),
+  size(m) {
+    try {
+      return Stored$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StoredSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Stored$write(beginWrite(m, Stored$size), b, p),
+  read: (b, from, to, owned) => reader.end(Stored$read(reader.start("contract.Stored", b, from, to, owned), to)),
+};
+
+const Key$codec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
+  typeName: "contract.Key",
+  from: (init) => create(KeySchema, init),
+  size(m) {
+    try {
+      return Key$size(m);
+    } catch (error) {
+      throw notEncodable(KeySchema, m, error);
+    }
+  },
+  write: Key$write,
+  read: (b, from, to, owned) => reader.end(Key$read(reader.start("contract.Key", b, from, to, owned), to)),
+};
+
+const Item$codec: MessageCodec<Item, MessageInitShape<typeof ItemSchema>> = {
+  typeName: "contract.Item",
+  from: (init) => create(ItemSchema, init),
+  size(m) {
+    try {
+      return Item$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(ItemSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Item$write(beginWrite(m, Item$size), b, p),
+  read: (b, from, to, owned) => reader.end(Item$read(reader.start("contract.Item", b, from, to, owned), to)),
+};
 
 /** @generated from rpc contract.Shop.Mirror */
 const Shop$mirror: BidiStreamingMethod<
@@ -372,4 +411,117 @@ export function runDesk(handler: DeskHandler, options?: RunOptions): Promise<voi
  */
 export function testDesk(handler: DeskHandler, options?: TestOptions): Promise<Desk & AsyncDisposable> {
   return testService(Desk, handler, options);
+}
+
+function Stored$new(): Stored {
+  return { $typeName: "contract.Stored", total: 0 };
+}
+
+function Stored$size(m: Stored): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.total !== 0) n += 1 + uint32.size(m.total);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Stored$write(m: Stored, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.total !== 0) { b[p++] = 16; p = uint32.write(m.total, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Stored$read(r: Reader, end: number, m: Stored = Stored$new()): Stored {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      case 2:
+        m.total = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Key$new(): Key {
+  return { $typeName: "contract.Key", name: "" };
+}
+
+function Key$size(m: Key): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Key$write(m: Key, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Key$read(r: Reader, end: number, m: Key = Key$new()): Key {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Item$new(): Item {
+  return { $typeName: "contract.Item", name: "", count: 0, tags: [] };
+}
+
+function Item$size(m: Item): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.count !== 0) n += 1 + uint32.size(m.count);
+  for (const v of m.tags) n += 1 + string.size(v);
+  if (m.maker !== undefined) n += 1 + held(hold(), Key$size(m.maker));
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Item$write(m: Item, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.count !== 0) { b[p++] = 16; p = uint32.write(m.count, b, p); }
+  for (const v of m.tags) { b[p++] = 34; p = string.write(v, b, p); }
+  if (m.maker !== undefined) { b[p++] = 42; p = Key$write(m.maker, b, writeHeld(b, p)); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Item$read(r: Reader, end: number, m: Item = Item$new()): Item {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.count = uint32.read(r);
+        break;
+      case 4:
+        m.tags.push(string.read(r));
+        break;
+      case 5:
+        m.maker = Key$read(r, r.enter(), m.maker);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

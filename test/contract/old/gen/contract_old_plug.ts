@@ -4,11 +4,12 @@
 // @generated from file contract_old.proto (package contract, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Stored } from "./contract_old_pb.ts";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Item, Key, Stored } from "./contract_old_pb.ts";
 import { ItemSchema, KeySchema, StoredSchema } from "./contract_old_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 
 /**
  * Desk stands before Shop in this edition, and behind it in the newer one.
@@ -34,7 +35,19 @@ export interface DeskHandler {
   who(name: string, context: CallContext): string | Promise<string>;
 }
 
-const Key$codec = /*@__PURE__*/ genericCodec(KeySchema);
+const Key$codec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
+  typeName: "contract.Key",
+  from: (init) => create(KeySchema, init),
+  size(m) {
+    try {
+      return Key$size(m);
+    } catch (error) {
+      throw notEncodable(KeySchema, m, error);
+    }
+  },
+  write: Key$write,
+  read: (b, from, to, owned) => reader.end(Key$read(reader.start("contract.Key", b, from, to, owned), to)),
+};
 
 /** @generated from rpc contract.Desk.Who */
 const Desk$who: UnaryMethod<
@@ -195,8 +208,33 @@ export interface ShopHandler {
   mirror(messages: AsyncIterable<Stored>, context: CallContext): MessageSource<MessageInitShape<typeof StoredSchema>>;
 }
 
-const Stored$codec = /*@__PURE__*/ genericCodec(StoredSchema);
-const Item$codec = /*@__PURE__*/ genericCodec(ItemSchema);
+const Stored$codec: MessageCodec<Stored, MessageInitShape<typeof StoredSchema>> = {
+  typeName: "contract.Stored",
+  from: (init) => create(StoredSchema, init),
+  size(m) {
+    try {
+      return Stored$size(beginSize(m));
+    } catch (error) {
+      throw notEncodable(StoredSchema, m, error);
+    }
+  },
+  write: (m, b, p) => Stored$write(beginWrite(m, Stored$size), b, p),
+  read: (b, from, to, owned) => reader.end(Stored$read(reader.start("contract.Stored", b, from, to, owned), to)),
+};
+
+const Item$codec: MessageCodec<Item, MessageInitShape<typeof ItemSchema>> = {
+  typeName: "contract.Item",
+  from: (init) => create(ItemSchema, init),
+  size(m) {
+    try {
+      return Item$size(m);
+    } catch (error) {
+      throw notEncodable(ItemSchema, m, error);
+    }
+  },
+  write: Item$write,
+  read: (b, from, to, owned) => reader.end(Item$read(reader.start("contract.Item", b, from, to, owned), to)),
+};
 
 /** @generated from rpc contract.Shop.Get */
 const Shop$get: UnaryMethod<
@@ -374,4 +412,112 @@ export function runShop(handler: ShopHandler, options?: RunOptions): Promise<voi
  */
 export function testShop(handler: ShopHandler, options?: TestOptions): Promise<Shop & AsyncDisposable> {
   return testService(Shop, handler, options);
+}
+
+function Key$new(): Key {
+  return { $typeName: "contract.Key", name: "" };
+}
+
+function Key$size(m: Key): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Key$write(m: Key, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Key$read(r: Reader, end: number, m: Key = Key$new()): Key {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Stored$new(): Stored {
+  return { $typeName: "contract.Stored", total: 0 };
+}
+
+function Stored$size(m: Stored): number {
+  let n = 0;
+  if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
+  if (m.total !== 0) n += 1 + uint32.size(m.total);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Stored$write(m: Stored, b: Uint8Array, p: number): number {
+  if (m.item !== undefined) { b[p++] = 10; p = Item$write(m.item, b, writeHeld(b, p)); }
+  if (m.total !== 0) { b[p++] = 16; p = uint32.write(m.total, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Stored$read(r: Reader, end: number, m: Stored = Stored$new()): Stored {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.item = Item$read(r, r.enter(), m.item);
+        break;
+      case 2:
+        m.total = uint32.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
+}
+
+function Item$new(): Item {
+  return { $typeName: "contract.Item", name: "", count: 0, note: "" };
+}
+
+function Item$size(m: Item): number {
+  let n = 0;
+  if (m.name !== "") n += 1 + string.size(m.name);
+  if (m.count !== 0) n += 1 + uint32.size(m.count);
+  if (m.note !== "") n += 1 + string.size(m.note);
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Item$write(m: Item, b: Uint8Array, p: number): number {
+  if (m.name !== "") { b[p++] = 10; p = string.write(m.name, b, p); }
+  if (m.count !== 0) { b[p++] = 16; p = uint32.write(m.count, b, p); }
+  if (m.note !== "") { b[p++] = 26; p = string.write(m.note, b, p); }
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Item$read(r: Reader, end: number, m: Item = Item$new()): Item {
+  while (r.pos < end) {
+    const tag = r.tag();
+    switch (tag >>> 3) {
+      case 1:
+        m.name = string.read(r);
+        break;
+      case 2:
+        m.count = uint32.read(r);
+        break;
+      case 3:
+        m.note = string.read(r);
+        break;
+      default:
+        r.unknown(m, tag);
+    }
+  }
+  return r.leave(m);
 }

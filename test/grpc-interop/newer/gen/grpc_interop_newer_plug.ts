@@ -6,10 +6,11 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Empty } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
-import type { CallContext, CallOptions, Caller, LoadOptions, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { loadService, notEncodable, reader, runService, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service grpcinterop.TestService
@@ -49,7 +50,19 @@ export interface TestServiceHandler {
   emptyCall(request: Empty, context: CallContext): MessageInitShape<typeof EmptySchema> | Promise<MessageInitShape<typeof EmptySchema>>;
 }
 
-const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
+const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
+  typeName: "google.protobuf.Empty",
+  from: (init) => create(EmptySchema, init),
+  size(m) {
+    try {
+      return Empty$size(m);
+    } catch (error) {
+      throw notEncodable(EmptySchema, m, error);
+    }
+  },
+  write: Empty$write,
+  read: (b, from, to, owned) => reader.end(Empty$read(reader.start("google.protobuf.Empty", b, from, to, owned), to)),
+};
 
 /** @generated from rpc grpcinterop.TestService.UnimplementedCall */
 const TestService$unimplementedCall: UnaryMethod<
@@ -247,4 +260,27 @@ export function runUnimplementedService(handler: UnimplementedServiceHandler, op
  */
 export function testUnimplementedService(handler: UnimplementedServiceHandler, options?: TestOptions): Promise<UnimplementedService & AsyncDisposable> {
   return testService(UnimplementedService, handler, options);
+}
+
+function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$size(m: Empty): number {
+  let n = 0;
+  if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
+  return n;
+}
+
+function Empty$write(m: Empty, b: Uint8Array, p: number): number {
+  if (m.$unknown !== undefined) p = writeUnknown(m.$unknown, b, p);
+  return p;
+}
+
+function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
+  while (r.pos < end) {
+    const tag = r.tag();
+    r.unknown(m, tag);
+  }
+  return r.leave(m);
 }
