@@ -1,0 +1,83 @@
+// The rows of a case as a table, for a terminal.
+
+import type { Case } from "../case/case.ts";
+import { cases } from "../case/cases.ts";
+import { type MetricName, metricNames, metrics } from "../measure/metrics.ts";
+import type { Row } from "../harness/results.ts";
+import { ratioText, withUnit } from "../harness/units.ts";
+import { reference } from "../peer/peers.ts";
+
+/** One case: peers down, numbers across; the last column says how it compares. */
+export function caseTable(one: Case, rows: readonly Row[], all: readonly Row[]): string {
+  const names = metricNames.filter((name) => rows.some((row) => row[name] !== undefined));
+  const measured = rows.filter(({ rounds }) => rounds > 0);
+  const header = [
+    "",
+    ...names.flatMap((name) =>
+      name === one.metric ? [metrics[name].label, "spread"] : [metrics[name].label],
+    ),
+    `${metrics[one.metric].label} by ${one.against ?? reference}`,
+  ];
+  const lines = measured.map((row) => [
+    row.peer,
+    ...names.flatMap((name) => cells(row, name, one.metric)),
+    ratio(row, one, all),
+  ]);
+  const table = lines.length === 0 ? "" : aligned([header, ...lines]);
+  const errors = rows.flatMap(({ peer, error }) =>
+    error === undefined ? [] : [`  ${peer} failed: ${error}`],
+  );
+  return [`\n${one.name}`, table, ...errors].filter((part) => part !== "").join("\n");
+}
+
+function cells(row: Row, name: MetricName, main: MetricName): string[] {
+  const value = row[name];
+  const { unit } = metrics[name];
+  const text = value === undefined ? "–" : withUnit(value, unit);
+  if (name !== main) return [text];
+  const spread = row.spread[name];
+  return [
+    text,
+    spread === undefined ? "–" : `${withUnit(spread[0], unit)} … ${withUnit(spread[1], unit)}`,
+  ];
+}
+
+function ratio(row: Row, one: Case, all: readonly Row[]): string {
+  const value = ratioOf(row, one, all);
+  return value === undefined ? "–" : ratioText(value);
+}
+
+/** A row's number divided by that of the Go original, or of the case that it is held against. */
+export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | undefined {
+  const { against, metric } = one;
+  const base = all.find(
+    (other) =>
+      other.case === (against ?? one.name) && other.peer === (against ? row.peer : reference),
+  );
+  const [value, divisor] = [row[metric], base?.[metric]];
+  return value === undefined || !divisor ? undefined : value / divisor;
+}
+
+/** The case of a row. @throws {Error} There is none: the file is of another version. */
+export function caseOf(name: string): Case {
+  const found = cases.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`there is no case ${name}`);
+  return found;
+}
+
+function aligned(lines: readonly (readonly string[])[]): string {
+  const widths = lines[0]?.map((_, column) =>
+    Math.max(...lines.map((line) => Bun.stringWidth(line[column] ?? ""))),
+  );
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => {
+          const space = " ".repeat((widths?.[column] ?? 0) - Bun.stringWidth(cell));
+          return column === 0 ? `  ${cell}${space}` : `${space}${cell}`;
+        })
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
