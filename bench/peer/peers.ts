@@ -21,30 +21,105 @@ export interface Peer {
   readonly abilities: ReadonlySet<Ability>;
 }
 
-const all: readonly Ability[] = ["calls", "concurrency", "payloads", "streams", "start", "process"];
-const unaryOnly: readonly Ability[] = ["calls", "concurrency", "payloads", "start", "process"];
-
 /** The peer that the others are divided by. */
 export const reference = "Go original";
 
-const ownPlugin: Program = { script: "bench/peer/bun-plug/plugin.ts" };
+const unary: readonly Ability[] = ["calls", "concurrency", "payloads", "start", "process"];
+const all: readonly Ability[] = [...unary, "streams"];
+
 const originalPlugin: Program = { go: "github.com/elliotmr/plug/example/kv" };
 
-export const peers: readonly Peer[] = [
-  own("bun-plug", "", [...all, "own"]),
-  // One line for each transport that is not the default.
-  own("bun-plug, stdio", "stdio", [...all, "own"]),
-];
-
-function own(name: string, variant: string, abilities: readonly Ability[]): Peer {
+/** bun-plug, by one of its transports. */
+function own(name: string, transport: string): Peer {
   return {
     name,
     host: { module: "bench/peer/bun-plug/host.ts" },
-    plugin: ownPlugin,
-    variant,
+    plugin: { script: "bench/peer/bun-plug/plugin.ts" },
+    variant: transport,
     version: "own",
+    abilities: new Set<Ability>([...all, "own"]),
+  };
+}
+
+/** A folder with a host.ts and a plugin.ts. */
+function inTypeScript(
+  name: string,
+  folder: string,
+  version: Peer["version"],
+  abilities: readonly Ability[],
+): Peer {
+  return {
+    name,
+    host: { module: `bench/peer/${folder}/host.ts` },
+    plugin: { script: `bench/peer/${folder}/plugin.ts` },
+    variant: "",
+    version,
     abilities: new Set(abilities),
   };
 }
-void unaryOnly;
-void originalPlugin;
+
+/** What starts no plugin. */
+function withoutPlugin(
+  name: string,
+  folder: string,
+  version: Peer["version"],
+  abilities: readonly Ability[],
+): Peer {
+  const { plugin: _, ...peer } = inTypeScript(name, folder, version, abilities);
+  return peer;
+}
+
+export const peers: readonly Peer[] = [
+  own("bun-plug", ""),
+  // One line for each transport that is not the default.
+  own("bun-plug, stdio", "stdio"),
+  {
+    ...inTypeScript("bun-plug's host, Go original's plugin", "wire1", "own", []),
+    plugin: originalPlugin,
+    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+  },
+  {
+    name: "Go original's host, bun-plug's plugin",
+    host: { go: "./cmd/original-host" },
+    plugin: { script: "bench/peer/wire1/plugin.ts" },
+    variant: "",
+    version: "own",
+    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+  },
+  {
+    name: reference,
+    host: { go: "./cmd/original-host" },
+    plugin: originalPlugin,
+    variant: "",
+    version: { go: "github.com/elliotmr/plug" },
+    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+  },
+  {
+    name: "go-plugin, gRPC",
+    host: { go: "./cmd/go-plugin-host" },
+    plugin: { go: "./cmd/go-plugin-plugin" },
+    variant: "",
+    version: { go: "github.com/hashicorp/go-plugin" },
+    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start", "streams"]),
+  },
+  inTypeScript("Bun.spawn IPC", "bun-ipc", "bun", unary),
+  inTypeScript("connect-node", "connect-node", { npm: "@connectrpc/connect-node" }, all),
+  inTypeScript("grpc-js", "grpc-js", { npm: "@grpc/grpc-js" }, all),
+  inTypeScript("vscode-jsonrpc", "vscode-jsonrpc", { npm: "vscode-jsonrpc" }, unary),
+  inTypeScript("MCP SDK", "mcp-sdk", { npm: "@modelcontextprotocol/server" }, unary),
+  inTypeScript("kkrpc", "kkrpc", { npm: "kkrpc" }, unary),
+  withoutPlugin("comlink worker", "comlink", { npm: "comlink" }, [
+    "calls",
+    "concurrency",
+    "payloads",
+    "start",
+  ]),
+  {
+    name: "limit: pipes",
+    host: { go: "./cmd/pipe" },
+    variant: "",
+    version: "go",
+    abilities: new Set<Ability>(["calls", "payloads", "start"]),
+  },
+  withoutPlugin("limit: memcpy", "memcpy", "bun", ["payloads"]),
+];

@@ -9,6 +9,10 @@ export const heldKey = "held";
 /** A `get` of it is answered by an `async` method, with the small value. */
 export const laterKey = "later";
 
+export function smallValue(): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode("0123456789abcdef");
+}
+
 export interface Store {
   /** @throws {Error} there is no value under the key. */
   get(key: string): Uint8Array | Promise<Uint8Array>;
@@ -16,7 +20,7 @@ export interface Store {
 }
 
 export function newStore(): Store {
-  const small = new TextEncoder().encode("0123456789abcdef");
+  const small = smallValue();
   const values = new Map<string, Uint8Array>([[smallKey, small]]);
   let release = Promise.withResolvers<Uint8Array>();
   return {
