@@ -39,8 +39,8 @@ function planOf(): Plan {
   const plan = {
     cases: cases.filter(({ name, isQuick }) => wantedCase.test(name) && (isQuick || !flags.quick)),
     peers: peers.filter(({ name }) => wantedPeer.test(name)),
-    rounds: numberOf("rounds", flags.rounds, flags.quick ? 2 : 5),
-    seconds: numberOf("seconds", flags.seconds, flags.quick ? 0.2 : 0.5),
+    rounds: numberOf("rounds", flags.rounds, flags.quick ? 2 : 3),
+    seconds: numberOf("seconds", flags.seconds, flags.quick ? 0.1 : 0.2),
   };
   if (plan.cases.length > 0 && plan.peers.length > 0) return plan;
   console.error("nothing to measure: `bun bench --list` shows all cases and peers");

@@ -14,6 +14,8 @@ export type Ability =
   | "streams"
   /** A plugin that is started. */
   | "start"
+  /** A program of its own, which can be dropped from the page cache. */
+  | "program"
   /** A plugin that is a process of its own, and answers when it wants. */
   | "process"
   /** What no other peer has: options of bun-plug's calls, its flow control. */

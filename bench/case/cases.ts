@@ -9,7 +9,7 @@ const kib = 1024;
 const mib = 1024 * kib;
 
 export const inFlightCounts = [1, 16, 64, 256, 1024] as const;
-export const payloadSizes = [16, 256, 4 * kib, 64 * kib, mib, 16 * mib] as const;
+export const payloadSizes = [16, kib, 32 * kib, 256 * kib, mib, 16 * mib] as const;
 
 const payloadBytes = 16;
 
@@ -21,11 +21,10 @@ export const cases: readonly Case[] = [
       "unary",
       inFlight === 1 ? "calls" : "concurrency",
       inFlight === 1 ? "p50_ns" : "calls_per_s",
-      { inFlight, payloadBytes, isQuick: inFlight === 1 || inFlight === 64 },
+      { inFlight, payloadBytes, spans: 2, isQuick: inFlight === 1 || inFlight === 64 },
     ),
   ),
-  newCase("rate/2000", "rate", "concurrency", "p99_ns", { perSecond: 2_000, payloadBytes }),
-  newCase("rate/20000", "rate", "concurrency", "p99_ns", { perSecond: 20_000, payloadBytes }),
+  newCase("rate/5000", "rate", "concurrency", "p99_ns", { perSecond: 5_000, payloadBytes }),
   newCase("rare/1ms", "rare", "calls", "p50_ns", { perSecond: 1_000, payloadBytes }),
   newCase("rare/10ms", "rare", "calls", "p50_ns", { perSecond: 100, payloadBytes, spans: 2 }),
 
@@ -51,11 +50,11 @@ export const cases: readonly Case[] = [
   // Processes.
   newCase("start/warm", "start", "start", "p50_ns", { isQuick: true }),
   // One load for each round, with the plugin's file out of the page cache.
-  newCase("start/cold", "start", "start", "p50_ns", { mode: "once" }),
+  newCase("start/cold", "start", "program", "p50_ns", { mode: "once" }),
   newCase("idle/20", "idle", "process", "plugin_pss_bytes", {
     inFlight: 20,
-    spans: 2,
-    maxRounds: 2,
+    spans: 5,
+    maxRounds: 1,
   }),
   newCase("held/1000", "held", "process", "plugin_growth_bytes", { inFlight: 1_000 }),
   newCase("held/10000", "held", "process", "plugin_growth_bytes", { inFlight: 10_000 }),
@@ -64,16 +63,19 @@ export const cases: readonly Case[] = [
   newCase("unary-timeout/1", "unary", "own", "p50_ns", {
     mode: "timeout",
     against: "unary/1",
+    spans: 2,
     payloadBytes,
   }),
   newCase("unary-signal/1", "unary", "own", "p50_ns", {
     mode: "signal",
     against: "unary/1",
+    spans: 2,
     payloadBytes,
   }),
   newCase("unary-async/1", "unary", "own", "p50_ns", {
     mode: "later",
     against: "unary/1",
+    spans: 2,
     payloadBytes,
   }),
   newCase("plugins/one", "busy-plugins", "own", "calls_per_s", {
@@ -88,29 +90,29 @@ export const cases: readonly Case[] = [
   }),
 
   // bun-plug alone: what large messages, and readers that do not read, do to others.
-  newCase("fairness/idle", "fairness", "own", "p99_ns", { mode: "idle", payloadBytes, spans: 4 }),
+  newCase("fairness/idle", "fairness", "own", "p99_ns", { mode: "idle", payloadBytes, spans: 10 }),
   newCase("fairness/large", "fairness", "own", "p99_ns", {
     mode: "large",
     against: "fairness/idle",
     payloadBytes,
-    spans: 8,
+    spans: 20,
   }),
   newCase("fairness/stuck", "fairness", "own", "p99_ns", {
     mode: "stuck",
     against: "fairness/idle",
     payloadBytes,
-    spans: 4,
+    spans: 10,
   }),
   newCase("memory/slow-reader-down", "slow-reader", "own", "plugin_growth_bytes", {
     mode: "down",
     payloadBytes: 64 * kib,
-    spans: 40,
+    spans: 100,
     maxRounds: 1,
   }),
   newCase("memory/slow-reader-up", "slow-reader", "own", "host_growth_bytes", {
     mode: "up",
     payloadBytes: 64 * kib,
-    spans: 40,
+    spans: 100,
     maxRounds: 1,
   }),
 ];

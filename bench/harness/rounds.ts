@@ -7,7 +7,7 @@ import type { Job, Sample } from "../measure/sample.ts";
 import type { Peer } from "../peer/peers.ts";
 import { type Programs, Skipped } from "./programs.ts";
 import type { Progress } from "./progress.ts";
-import { run } from "./run-command.ts";
+import { Late, run } from "./run-command.ts";
 
 export interface Plan {
   readonly cases: readonly Case[];
@@ -46,6 +46,8 @@ export async function measureAll(
 ): Promise<Measured> {
   const { able, skipped } = await build(plan, programs, progress);
   const outcomes: Outcome[] = [];
+  // Who hung is not asked for more of the same, which would cost as much time again.
+  const late = new Map<string, string>();
   progress.expect(
     plan.cases.reduce(
       (sum, one) => sum + peersOf(one, able).length * roundsOf(one, plan) * secondsOf(one, plan),
@@ -53,7 +55,7 @@ export async function measureAll(
     ),
   );
   for (const one of plan.cases) {
-    const of = await measureCase(one, peersOf(one, able), plan, programs, progress);
+    const of = await measureCase(one, peersOf(one, able), plan, programs, progress, late);
     outcomes.push(...of);
     progress.clear();
     await onCase(of);
@@ -91,13 +93,17 @@ async function measureCase(
   plan: Plan,
   programs: Programs,
   progress: Progress,
+  late: Map<string, string>,
 ): Promise<Outcome[]> {
-  const all = peers.map((peer) => ({
-    case: one,
-    peer,
-    samples: [] as Sample[],
-    error: undefined as string | undefined,
-  }));
+  const all = peers.map((peer) => {
+    const before = late.get(lateKey(one, peer));
+    return {
+      case: one,
+      peer,
+      samples: [] as Sample[],
+      error: before === undefined ? undefined : `not asked, since ${before} had no result`,
+    };
+  });
   const roundCount = roundsOf(one, plan);
   for (let round = 1; round <= roundCount; round++) {
     for (const outcome of all) {
@@ -107,6 +113,7 @@ async function measureCase(
           outcome.samples.push(await measureRound(one, outcome.peer, plan, programs));
         } catch (error) {
           outcome.error = (error as Error).message;
+          if (error instanceof Late) late.set(lateKey(one, outcome.peer), one.name);
         }
       }
       progress.advance(secondsOf(one, plan));
@@ -116,7 +123,7 @@ async function measureCase(
 }
 
 // For what is not measured: starting, warming up, and stopping, on a machine that is busy.
-const graceMs = 15_000;
+const graceMs = 8_000;
 
 async function measureRound(
   one: Case,
@@ -140,6 +147,10 @@ async function measureRound(
 /** The next reader of the file has to wait for the disk. */
 async function dropFromPageCache(path: string): Promise<void> {
   await run(["dd", `of=${path}`, "oflag=nocache", "conv=notrunc,fdatasync", "count=0"]);
+}
+
+function lateKey({ question }: Case, { name }: Peer): string {
+  return `${question.kind} ${name}`;
 }
 
 function roundsOf({ maxRounds }: Case, { rounds }: Plan): number {

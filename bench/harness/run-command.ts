@@ -7,6 +7,9 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
+/** It had no result in its time. */
+export class Late extends Error {}
+
 // An error with all that a program printed would fill the screen.
 const maxErrorChars = 400;
 
@@ -47,7 +50,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
       child.stderr.text(),
       child.exited,
     ]);
-    if (isLate) throw new Error(`no result within ${(timeoutMs ?? 0) / 1000} s`);
+    if (isLate) throw new Late(`no result within ${(timeoutMs ?? 0) / 1000} s`);
     if (child.exitCode === 0) return stdout;
     const how = child.signalCode ?? `exit code ${child.exitCode}`;
     throw new Error(`${how}: ${lastWords(stderr)}`);

@@ -24,20 +24,21 @@ export interface Peer {
 /** The peer that the others are divided by. */
 export const reference = "Go original";
 
-const unary: readonly Ability[] = ["calls", "concurrency", "payloads", "start", "process"];
+const calls: readonly Ability[] = ["calls", "concurrency", "start"];
+const unary: readonly Ability[] = [...calls, "payloads", "program", "process"];
 const all: readonly Ability[] = [...unary, "streams"];
 
 const originalPlugin: Program = { go: "github.com/elliotmr/plug/example/kv" };
 
 /** bun-plug, by one of its transports. */
-function own(name: string, transport: string): Peer {
+function own(name: string, transport: string, more: readonly Ability[] = []): Peer {
   return {
     name,
     host: { module: "bench/peer/bun-plug/host.ts" },
     plugin: { script: "bench/peer/bun-plug/plugin.ts" },
     variant: transport,
     version: "own",
-    abilities: new Set<Ability>([...all, "own"]),
+    abilities: new Set<Ability>([...all, ...more]),
   };
 }
 
@@ -70,13 +71,13 @@ function withoutPlugin(
 }
 
 export const peers: readonly Peer[] = [
-  own("bun-plug", ""),
+  own("bun-plug", "", ["own"]),
   // One line for each transport that is not the default.
   own("bun-plug, stdio", "stdio"),
   {
     ...inTypeScript("bun-plug's host, Go original's plugin", "wire1", "own", []),
     plugin: originalPlugin,
-    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+    abilities: new Set<Ability>([...calls, "program"]),
   },
   {
     name: "Go original's host, bun-plug's plugin",
@@ -84,7 +85,7 @@ export const peers: readonly Peer[] = [
     plugin: { script: "bench/peer/wire1/plugin.ts" },
     variant: "",
     version: "own",
-    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+    abilities: new Set<Ability>([...calls, "program"]),
   },
   {
     name: reference,
@@ -92,7 +93,7 @@ export const peers: readonly Peer[] = [
     plugin: originalPlugin,
     variant: "",
     version: { go: "github.com/elliotmr/plug" },
-    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start"]),
+    abilities: new Set<Ability>([...calls, "payloads", "program"]),
   },
   {
     name: "go-plugin, gRPC",
@@ -100,7 +101,7 @@ export const peers: readonly Peer[] = [
     plugin: { go: "./cmd/go-plugin-plugin" },
     variant: "",
     version: { go: "github.com/hashicorp/go-plugin" },
-    abilities: new Set<Ability>(["calls", "concurrency", "payloads", "start", "streams"]),
+    abilities: new Set<Ability>([...calls, "payloads", "program", "streams"]),
   },
   inTypeScript("Bun.spawn IPC", "bun-ipc", "bun", unary),
   inTypeScript("connect-node", "connect-node", { npm: "@connectrpc/connect-node" }, all),
@@ -108,12 +109,7 @@ export const peers: readonly Peer[] = [
   inTypeScript("vscode-jsonrpc", "vscode-jsonrpc", { npm: "vscode-jsonrpc" }, unary),
   inTypeScript("MCP SDK", "mcp-sdk", { npm: "@modelcontextprotocol/server" }, unary),
   inTypeScript("kkrpc", "kkrpc", { npm: "kkrpc" }, unary),
-  withoutPlugin("comlink worker", "comlink", { npm: "comlink" }, [
-    "calls",
-    "concurrency",
-    "payloads",
-    "start",
-  ]),
+  withoutPlugin("comlink worker", "comlink", { npm: "comlink" }, [...calls, "payloads"]),
   {
     name: "limit: pipes",
     host: { go: "./cmd/pipe" },
