@@ -3,6 +3,8 @@
 //   bun bench [--filter REGEX] [--peer REGEX] [--quick] [--rounds N] [--seconds S]
 //             [--json FILE] [--report FOLDER] [--list]
 //
+// --report writes charts and an HTML page into a folder.
+//
 // README.md says how to run it, how to read it, and what not to conclude.
 
 import { parseArgs } from "node:util";
@@ -15,6 +17,7 @@ import { type Results, type Row, schemaVersion, writeResults } from "./harness/r
 import { measureAll, type Outcome, peersOf, type Plan } from "./harness/rounds.ts";
 import { rowOf } from "./harness/summary.ts";
 import { peers } from "./peer/peers.ts";
+import { writeReport } from "./report/report.ts";
 import { caseTable } from "./report/table.ts";
 
 const { values: flags } = parseArgs({
@@ -25,6 +28,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string" },
     seconds: { type: "string" },
     json: { type: "string" },
+    report: { type: "string" },
     list: { type: "boolean", default: false },
   },
 });
@@ -86,4 +90,5 @@ async function measure(plan: Plan): Promise<void> {
     skipped,
   };
   if (flags.json !== undefined) await writeResults(flags.json, results);
+  if (flags.report !== undefined) await writeReport(flags.report, results);
 }

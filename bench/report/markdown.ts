@@ -1,0 +1,91 @@
+// What stands in the README, made from a results file.
+
+import type { MetricName } from "../measure/metrics.ts";
+import { metrics } from "../measure/metrics.ts";
+import type { Machine } from "../harness/machine.ts";
+import type { Results, Row } from "../harness/results.ts";
+import { ratioText, withUnit } from "../harness/units.ts";
+import { reference } from "../peer/peers.ts";
+
+interface Column {
+  readonly title: string;
+  readonly case: string;
+  readonly metric: MetricName;
+  /** Shows how the peer compares with the Go original, and not the number. */
+  readonly isRatio?: boolean;
+}
+
+const columns: readonly Column[] = [
+  { title: "one call: p50", case: "unary/1", metric: "p50_ns" },
+  { title: "p99", case: "unary/1", metric: "p99_ns" },
+  { title: "p50 by Go's", case: "unary/1", metric: "p50_ns", isRatio: true },
+  { title: "calls/s, 64 in flight", case: "unary/64", metric: "calls_per_s" },
+  { title: "by Go's", case: "unary/64", metric: "calls_per_s", isRatio: true },
+  { title: "1 MiB down", case: "down/1MiB", metric: "bytes_per_s" },
+  { title: "load to first answer", case: "start/warm", metric: "p50_ns" },
+];
+
+/** The part of the README between its marks, with the chart whose path is given. */
+export function readmePart(results: Results, chartPath: string): string {
+  return [
+    readmeTable(results),
+    "",
+    `${machineText(results.machine)}; medians of ${results.rounds} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's, with the least and the most that the rounds allow.`,
+    "",
+    `![Calls per second by calls in flight, for each of them](${chartPath})`,
+  ].join("\n");
+}
+
+export function readmeTable({ rows }: Results): string {
+  const peers = [...new Set(rows.map(({ peer }) => peer))];
+  const header = ["", ...columns.map(({ title }) => title)];
+  const lines = peers.map((peer) => [peer, ...columns.map((column) => cell(rows, peer, column))]);
+  return markdownTable([header, ...lines.filter(([, ...cells]) => cells.some(isNumber))]);
+}
+
+const none = "–";
+
+function isNumber(cell: string): boolean {
+  return cell !== none;
+}
+
+function cell(rows: readonly Row[], peer: string, column: Column): string {
+  const row = rows.find((row) => row.case === column.case && row.peer === peer);
+  const value = row?.[column.metric];
+  if (row === undefined || value === undefined) return none;
+  if (column.isRatio !== true) return withUnit(value, metrics[column.metric].unit);
+  const base = rows.find((row) => row.case === column.case && row.peer === reference);
+  const divisor = base?.[column.metric];
+  if (base === undefined || divisor === undefined || peer === reference) return none;
+  const [least, most] = row.spread[column.metric] ?? [value, value];
+  const [baseLeast, baseMost] = base.spread[column.metric] ?? [divisor, divisor];
+  const [from, to] = [least / baseMost, most / baseLeast].map(ratioText);
+  return `${ratioText(value / divisor)} (${from?.replace(" ×", "")} to ${to?.replace(" ×", "")})`;
+}
+
+/** Columns of numbers to the right, as the formatter writes it. */
+export function markdownTable(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] ?? []).map((_, column) =>
+    Math.max(4, ...lines.map((line) => Bun.stringWidth(line[column] ?? ""))),
+  );
+  const padded = lines.map((line) =>
+    line.map((cell, column) => {
+      const space = " ".repeat((widths[column] ?? 0) - Bun.stringWidth(cell));
+      return column === 0 ? cell + space : space + cell;
+    }),
+  );
+  const rule = widths.map((width, column) =>
+    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  const [header = [], ...rest] = padded;
+  return [header, rule, ...rest].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+export function machineText({ cpu, cores, platform, bun, go }: Machine): string {
+  const languages = [`Bun ${bun}`, ...(go === undefined ? [] : [`Go ${go}`])];
+  return `${cpu}, ${cores} cores, ${platform}; ${languages.join(", ")}`;
+}
+
+function dateText({ date, commit }: Results): string {
+  return `${date.slice(0, 10)}, commit ${commit.slice(0, 10)}`;
+}
