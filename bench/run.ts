@@ -14,7 +14,7 @@ import { thisCommit, thisMachine } from "./harness/machine.ts";
 import { Programs } from "./harness/programs.ts";
 import { Progress } from "./harness/progress.ts";
 import { type Results, type Row, schemaVersion, writeResults } from "./harness/results.ts";
-import { measureAll, type Outcome, peersOf, type Plan } from "./harness/rounds.ts";
+import { measureAll, type Outcome, peersOf, type Plan, usualGraceMs } from "./harness/rounds.ts";
 import { rowOf } from "./harness/summary.ts";
 import { peers } from "./peer/peers.ts";
 import { writeReport } from "./report/report.ts";
@@ -45,6 +45,7 @@ function planOf(): Plan {
     peers: peers.filter(({ name }) => wantedPeer.test(name)),
     rounds: numberOf("rounds", flags.rounds, flags.quick ? 2 : 3),
     seconds: numberOf("seconds", flags.seconds, flags.quick ? 0.1 : 0.2),
+    graceMs: usualGraceMs,
   };
   if (plan.cases.length > 0 && plan.peers.length > 0) return plan;
   console.error("nothing to measure: `bun bench --list` shows all cases and peers");

@@ -57,7 +57,6 @@ export const cases: readonly Case[] = [
     maxRounds: 1,
   }),
   newCase("held/1000", "held", "process", "plugin_growth_bytes", { inFlight: 1_000 }),
-  newCase("held/10000", "held", "process", "plugin_growth_bytes", { inFlight: 10_000 }),
 
   // bun-plug alone: what options cost, and many plugins.
   newCase("unary-timeout/1", "unary", "own", "p50_ns", {
@@ -88,6 +87,16 @@ export const cases: readonly Case[] = [
     payloadBytes,
     against: "plugins/one",
   }),
+
+  // Framing, without I/O. The codec has a suite of its own, codec.bench.ts.
+  ...[16, 4 * kib].flatMap((payloadBytes) =>
+    ["read", "cut", "write"].map((mode) =>
+      newCase(`frame-${mode}/${sizeName(payloadBytes)}`, "frame", "own", "p50_ns", {
+        mode,
+        payloadBytes,
+      }),
+    ),
+  ),
 
   // bun-plug alone: what large messages, and readers that do not read, do to others.
   newCase("fairness/idle", "fairness", "own", "p99_ns", { mode: "idle", payloadBytes, spans: 10 }),

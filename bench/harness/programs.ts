@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 import type { Peer, Program } from "../peer/peers.ts";
 import { run } from "./run-command.ts";
 
-const root = join(import.meta.dir, "../..");
+const thisRoot = join(import.meta.dir, "../..");
 const goModule = join(import.meta.dir, "../peer/go");
 
 /** A peer that cannot be asked here. The message says what to install. */
@@ -15,29 +15,30 @@ export class Skipped extends Error {}
 
 /** The programs of one run. Each is built once, when it is asked for first. */
 export class Programs {
-  readonly #folder = mkdtempSync(join(tmpdir(), "bun-plug-bench-"));
+  /** Removed when this process ends; rounds may leave files there. */
+  readonly folder = mkdtempSync(join(tmpdir(), "bun-plug-bench-"));
   readonly #built = new Map<string, Promise<string>>();
 
   constructor() {
-    process.on("exit", () => rmSync(this.#folder, { recursive: true, force: true }));
+    process.on("exit", () => rmSync(this.folder, { recursive: true, force: true }));
   }
 
   /** The command that runs a round, without its job. */
-  async hostOf({ host }: Peer): Promise<readonly string[]> {
-    if ("go" in host) return [await this.#path(host)];
+  async hostOf({ host, root = thisRoot }: Peer): Promise<readonly string[]> {
+    if ("go" in host) return [await this.#path(host, root)];
     return [process.execPath, join(root, "bench/measure/round.ts"), join(root, host.module)];
   }
 
   /** The path of the plugin's program, if the peer has one. */
-  async pluginOf({ plugin }: Peer): Promise<string | undefined> {
-    return plugin === undefined ? undefined : await this.#path(plugin);
+  async pluginOf({ plugin, root = thisRoot }: Peer): Promise<string | undefined> {
+    return plugin === undefined ? undefined : await this.#path(plugin, root);
   }
 
-  #path(program: Program): Promise<string> {
-    const source = "go" in program ? program.go : program.script;
+  #path(program: Program, root: string): Promise<string> {
+    const source = "go" in program ? program.go : join(root, program.script);
     let path = this.#built.get(source);
     if (path === undefined) {
-      path = "go" in program ? this.#buildGo(source) : this.#compile(source);
+      path = "go" in program ? this.#buildGo(source) : this.#compile(source, root);
       // Whoever asks gets the error; nobody may be left to ask.
       path.catch(() => {});
       this.#built.set(source, path);
@@ -45,8 +46,8 @@ export class Programs {
     return path;
   }
 
-  async #compile(script: string): Promise<string> {
-    const path = join(this.#folder, basename(dirname(script)));
+  async #compile(script: string, root: string): Promise<string> {
+    const path = join(this.folder, `${basename(dirname(script))}-${this.#built.size}`);
     await run(
       [
         process.execPath,
@@ -58,14 +59,15 @@ export class Programs {
         "--outfile",
         path,
       ],
+      // Where tsconfig.json says what `bun-plug` is.
       { cwd: root },
     );
     return path;
   }
 
   async #buildGo(source: string): Promise<string> {
-    if (Bun.which("go") === null) throw new Skipped("install Go 1.24 or newer (https://go.dev/dl)");
-    const path = join(this.#folder, `go-${basename(source)}`);
+    if (Bun.which("go") === null) throw new Skipped(await howToGetGo());
+    const path = join(this.folder, `go-${basename(source)}`);
     await run(["go", "build", "-mod=readonly", "-trimpath", "-o", path, source], {
       cwd: goModule,
       // A workspace or flags of the user's own must not change what is built.
@@ -73,4 +75,10 @@ export class Programs {
     });
     return path;
   }
+}
+
+async function howToGetGo(): Promise<string> {
+  const [, version] =
+    (await Bun.file(join(goModule, "go.mod")).text()).match(/^go (\d+\.\d+)/m) ?? [];
+  return `install Go ${version} or newer (https://go.dev/dl)`;
 }

@@ -14,7 +14,14 @@ export interface Plan {
   readonly peers: readonly Peer[];
   readonly rounds: number;
   readonly seconds: number;
+  /**
+   * Milliseconds that a round may take beyond what it measures for: to start, to warm up, and to
+   * stop, on a machine that is busy. Then it has failed.
+   */
+  readonly graceMs: number;
 }
+
+export const usualGraceMs = 8_000;
 
 /** All rounds of one case of one peer. */
 export interface Outcome {
@@ -122,9 +129,6 @@ async function measureCase(
   return all;
 }
 
-// For what is not measured: starting, warming up, and stopping, on a machine that is busy.
-const graceMs = 8_000;
-
 async function measureRound(
   one: Case,
   peer: Peer,
@@ -141,7 +145,12 @@ async function measureRound(
   };
   if (one.name === "start/cold" && plugin !== undefined) await dropFromPageCache(plugin);
   const command = [...(await programs.hostOf(peer)), JSON.stringify(job)];
-  return JSON.parse(await run(command, { timeoutMs: seconds * 3_000 + graceMs })) as Sample;
+  const output = await run(command, {
+    timeoutMs: seconds * 3_000 + plan.graceMs,
+    // A peer that is killed cannot remove its files.
+    env: { ...process.env, TMPDIR: programs.folder },
+  });
+  return JSON.parse(output) as Sample;
 }
 
 /** The next reader of the file has to wait for the disk. */

@@ -52,17 +52,18 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     ]);
     if (isLate) throw new Late(`no result within ${(timeoutMs ?? 0) / 1000} s`);
     if (child.exitCode === 0) return stdout;
-    const how = child.signalCode ?? `exit code ${child.exitCode}`;
-    throw new Error(`${how}: ${lastWords(stderr)}`);
+    throw new Error(lastWords(stderr) ?? `ended with ${child.signalCode ?? child.exitCode}`);
   } finally {
     clearTimeout(timer);
     process.off("exit", killAll);
   }
 }
 
-/** The line that says what went wrong, if there is one; else the end. */
-function lastWords(stderr: string): string {
+/** The line that says what went wrong, if there is one; else the end of what was said. */
+function lastWords(stderr: string): string | undefined {
   const plain = Bun.stripANSI(stderr).trim();
-  const line = plain.match(/^(?:error|panic): .*$/m)?.[0] ?? plain.slice(-maxErrorChars);
-  return line.replace(/^error: /, "").slice(0, maxErrorChars);
+  const line = plain.match(/^(?:error: |panic: )(.*)$/m)?.[1] ?? plain.slice(-maxErrorChars);
+  // A peer that has lost its place in the stream quotes bytes that are none of its words.
+  const [words = ""] = line.split(/[^\P{C}\n]|\ufffd/u);
+  return words === "" ? undefined : words.slice(0, maxErrorChars).trim();
 }

@@ -39,7 +39,7 @@ export async function rowOf(outcome: Outcome): Promise<Row> {
 }
 
 /** All numbers of a round, those of its histogram too. */
-function numbersOf({ latencies, metrics }: Sample): Metrics {
+export function numbersOf({ latencies, metrics }: Sample): Metrics {
   return latencies === undefined ? metrics : { ...histogramOf([latencies]).metrics(), ...metrics };
 }
 

@@ -52,8 +52,8 @@ export async function idle(host: HostModule, job: Job): Promise<Sample> {
 export async function held(host: HostModule, job: Job): Promise<Sample> {
   await using subject = await host.open(job.command, job.variant);
   if (subject.pid === undefined) throw new Error("has no process of its own");
-  // Buffers that grow once are no cost of a call.
-  await holdCalls(1_000);
+  // So that code is there before memory is looked at.
+  await holdCalls(10);
   Bun.gc(true);
   const memory = watchMemory(subject.pid);
   await holdCalls(job.inFlight);

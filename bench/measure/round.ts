@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { HostModule, Subject } from "../peer/subject.ts";
 import { busyPlugins } from "./busy-plugins.ts";
 import { fairness } from "./fairness.ts";
+import { frame } from "./frame.ts";
 import { payload } from "./payload.ts";
 import { held, idle, start } from "./processes.ts";
 import { rare, rate } from "./rate.ts";
@@ -35,12 +36,13 @@ const measurements: Partial<Record<Kind, Measurement>> = {
   "slow-reader": slowReader,
 };
 
-/** Those that load plugins themselves. */
+/** Those that load plugins themselves, or none. */
 const loadingMeasurements: Partial<Record<Kind, LoadingMeasurement>> = {
   start,
   idle,
   held,
   "busy-plugins": busyPlugins,
+  frame,
 };
 
 const [path = "", text = ""] = process.argv.slice(2);

@@ -17,6 +17,7 @@ export type Kind =
   | "idle"
   | "held"
   | "busy-plugins"
+  | "frame"
   | "fairness"
   | "slow-reader";
 

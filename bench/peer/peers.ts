@@ -19,6 +19,8 @@ export interface Peer {
   /** Whose version is shown: a package of npm, a module of Go, or the platform itself. */
   readonly version: { readonly npm: string } | { readonly go: string } | "bun" | "go" | "own";
   readonly abilities: ReadonlySet<Ability>;
+  /** The repository that it is taken from. @defaultValue this one */
+  readonly root?: string;
 }
 
 /** The peer that the others are divided by. */
@@ -74,13 +76,14 @@ export const peers: readonly Peer[] = [
   own("bun-plug", "", ["own"]),
   // One line for each transport that is not the default.
   own("bun-plug, stdio", "stdio"),
+  // The Go original's protocol, by our code in either role.
   {
-    ...inTypeScript("bun-plug's host, Go original's plugin", "wire1", "own", []),
+    ...inTypeScript("wire 1: Bun host, Go plugin", "wire1", "own", []),
     plugin: originalPlugin,
     abilities: new Set<Ability>([...calls, "program"]),
   },
   {
-    name: "Go original's host, bun-plug's plugin",
+    name: "wire 1: Go host, Bun plugin",
     host: { go: "./cmd/original-host" },
     plugin: { script: "bench/peer/wire1/plugin.ts" },
     variant: "",

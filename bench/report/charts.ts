@@ -35,7 +35,7 @@ function latency(rows: readonly Row[]): Chart {
   return {
     title: "Get of 16 bytes, one call after the other: latency by percentile",
     x: axisOf("so many of the calls took no longer", ticks, nines),
-    y: powersAxis("latency", values(series), (ns) => withUnit(ns, "ns")),
+    y: powersAxis("latency", values(series), (ns) => round(withUnit(ns, "ns"))),
     series,
   };
 }
@@ -48,7 +48,7 @@ function throughput(rows: readonly Row[]): Chart {
       "calls in flight",
       inFlightCounts.map((at) => ({ at, label: String(at) })),
     ),
-    y: powersAxis("calls per second", values(series), (rate) => withUnit(rate, "per_s")),
+    y: powersAxis("calls per second", values(series), (rate) => round(withUnit(rate, "per_s"))),
     series,
   };
 }
@@ -61,7 +61,7 @@ function bandwidth(rows: readonly Row[]): Chart {
       "bytes of the value",
       payloadSizes.map((at) => ({ at, label: sizeText(at) })),
     ),
-    y: powersAxis("bandwidth", values(series), (rate) => withUnit(rate, "bytes_per_s")),
+    y: powersAxis("bandwidth", values(series), (rate) => round(withUnit(rate, "bytes_per_s"))),
     series,
   };
 }
@@ -91,6 +91,11 @@ function values(series: readonly Series[]): number[] {
 function colourOf(name: string): number {
   const order = [subject, reference, ...peers.map((peer) => peer.name)];
   return [...new Set(order)].indexOf(name);
+}
+
+/** A power of ten needs no digits behind the point. */
+function round(text: string): string {
+  return text.replace(/\.0+(?= |$)/, "");
 }
 
 function sizeText(bytes: number): string {

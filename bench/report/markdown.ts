@@ -63,19 +63,23 @@ function cell(rows: readonly Row[], peer: string, column: Column): string {
   return `${ratioText(value / divisor)} (${from?.replace(" ×", "")} to ${to?.replace(" ×", "")})`;
 }
 
-/** Columns of numbers to the right, as the formatter writes it. */
-export function markdownTable(lines: readonly (readonly string[])[]): string {
+/** A table as the formatter writes it; all columns but the first are on the side that is given. */
+export function markdownTable(
+  lines: readonly (readonly string[])[],
+  side: "left" | "right" = "right",
+): string {
+  const isLeft = (column: number): boolean => column === 0 || side === "left";
   const widths = (lines[0] ?? []).map((_, column) =>
-    Math.max(4, ...lines.map((line) => Bun.stringWidth(line[column] ?? ""))),
+    Math.max(isLeft(column) ? 3 : 4, ...lines.map((line) => Bun.stringWidth(line[column] ?? ""))),
   );
   const padded = lines.map((line) =>
     line.map((cell, column) => {
       const space = " ".repeat((widths[column] ?? 0) - Bun.stringWidth(cell));
-      return column === 0 ? cell + space : space + cell;
+      return isLeft(column) ? cell + space : space + cell;
     }),
   );
   const rule = widths.map((width, column) =>
-    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+    isLeft(column) ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
   );
   const [header = [], ...rest] = padded;
   return [header, rule, ...rest].map((cells) => `| ${cells.join(" | ")} |`).join("\n");

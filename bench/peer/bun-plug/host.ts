@@ -14,6 +14,8 @@ export async function open(command: readonly string[], variant: string): Promise
     {
       args,
       logger: false,
+      // How profile.ts has the plugin profiled.
+      env: { BUN_OPTIONS: process.env["BENCH_PLUGIN_BUN_OPTIONS"] },
       // Larger than any case sends.
       maxMessageBytes: 256 * 1024 * 1024,
       ...(variant === "" ? {} : { transport: variant as "socket" | "stdio" }),
