@@ -49,7 +49,11 @@ export async function readResults(path: string): Promise<Results> {
 }
 
 export async function writeResults(path: string, results: Results): Promise<void> {
-  await Bun.write(path, `${JSON.stringify(checkResults(results), null, 1)}\n`);
+  const { rows, ...head } = checkResults(results);
+  // A line for each row, so that two runs can be compared line by line.
+  const lines = rows.map((row) => `  ${JSON.stringify(row)}`);
+  const start = JSON.stringify(head, null, 1).replace(/\n\}$/, "");
+  await Bun.write(path, `${start},\n "rows": [\n${lines.join(",\n")}\n ]\n}\n`);
 }
 
 type Check = (value: unknown) => boolean;

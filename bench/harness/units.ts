@@ -13,7 +13,8 @@ export function withUnit(value: number, unit: Unit): string {
       return scaled(value, 1000, ["B/s", "kB/s", "MB/s", "GB/s"]);
     case "per_s":
     case "count":
-      return value < 1000 ? threeDigits(value) : scaled(value, 1000, ["", "k", "M", "G"]);
+      if (Number.isInteger(value) && value < 1000) return String(value);
+      return scaled(value, 1000, ["", "k", "M", "G"]);
     case "share":
       return `${threeDigits(value * 100)} %`;
   }
@@ -37,7 +38,9 @@ function scaled(value: number, step: number, units: readonly string[]): string {
 
 function threeDigits(value: number): string {
   if (value === 0) return "0";
-  const magnitude = Math.floor(Math.log10(Math.abs(value)));
-  // Thousandths of a per cent and of a nanosecond say nothing.
-  return value.toFixed(Math.min(Math.max(2 - magnitude, 0), 3));
+  const size = Math.abs(value);
+  // Thousandths of a per cent and of a nanosecond say nothing. What is rounded up to the next
+  // power of ten has that one's digits.
+  const digits = [99.95, 9.995, 0.9995].findIndex((least) => size >= least);
+  return value.toFixed(digits < 0 ? 3 : digits);
 }

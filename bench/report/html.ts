@@ -4,10 +4,9 @@ import { cases } from "../case/cases.ts";
 import type { Results } from "../harness/results.ts";
 import { metricNames, metrics } from "../measure/metrics.ts";
 import { ratioText, withUnit } from "../harness/units.ts";
-import { reference } from "../peer/peers.ts";
 import { charts } from "./charts.ts";
 import { machineText } from "./markdown.ts";
-import { ratioOf } from "./table.ts";
+import { baseName, ratioOf } from "./ratio.ts";
 
 const style = `
 :root { color-scheme: light dark; }
@@ -53,7 +52,7 @@ function section(name: string, { rows: all }: Results): string {
     "",
     ...names.map((metric) => metrics[metric].label),
     `spread of ${metrics[one.metric].label}`,
-    `by ${one.against ?? reference}`,
+    `by ${baseName(one)}`,
   ];
   const lines = rows
     .filter(({ rounds }) => rounds > 0)

@@ -1,28 +1,31 @@
 // What stands in the README, made from a results file.
 
+import type { Case } from "../case/case.ts";
 import type { MetricName } from "../measure/metrics.ts";
 import { metrics } from "../measure/metrics.ts";
 import type { Machine } from "../harness/machine.ts";
 import type { Results, Row } from "../harness/results.ts";
 import { ratioText, withUnit } from "../harness/units.ts";
 import { reference } from "../peer/peers.ts";
+import { caseOf, ratioOf, ratioSpread } from "./ratio.ts";
 
 interface Column {
   readonly title: string;
   readonly case: string;
-  readonly metric: MetricName;
-  /** Shows how the peer compares with the Go original, and not the number. */
+  /** Shows how the peer compares, and not the number. */
   readonly isRatio?: boolean;
+  /** Another number than the one that the case is about. */
+  readonly metric?: MetricName;
 }
 
 const columns: readonly Column[] = [
-  { title: "one call: p50", case: "unary/1", metric: "p50_ns" },
+  { title: "one call: p50", case: "unary/1" },
   { title: "p99", case: "unary/1", metric: "p99_ns" },
-  { title: "p50 by Go's", case: "unary/1", metric: "p50_ns", isRatio: true },
-  { title: "calls/s, 64 in flight", case: "unary/64", metric: "calls_per_s" },
-  { title: "by Go's", case: "unary/64", metric: "calls_per_s", isRatio: true },
-  { title: "1 MiB down", case: "down/1MiB", metric: "bytes_per_s" },
-  { title: "load to first answer", case: "start/warm", metric: "p50_ns" },
+  { title: "p50 by Go's", case: "unary/1", isRatio: true },
+  { title: "calls/s, 64 in flight", case: "unary/64" },
+  { title: "by Go's best", case: "unary/64", isRatio: true },
+  { title: "1 MiB down", case: "down/1MiB" },
+  { title: "load to first answer", case: "start/warm" },
 ];
 
 /** The part of the README between its marks, with the chart whose path is given. */
@@ -30,7 +33,7 @@ export function readmePart(results: Results, chartPath: string): string {
   return [
     readmeTable(results),
     "",
-    `${machineText(results.machine)}; medians of ${results.rounds} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's, with the least and the most that the rounds allow.`,
+    `${machineText(results.machine)}; medians of ${results.rounds} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's (by its best with any number of calls in flight), with the least and the most that the rounds allow.`,
     "",
     `![Calls per second by calls in flight, for each of them](${chartPath})`,
   ].join("\n");
@@ -50,17 +53,20 @@ function isNumber(cell: string): boolean {
 }
 
 function cell(rows: readonly Row[], peer: string, column: Column): string {
-  const row = rows.find((row) => row.case === column.case && row.peer === peer);
-  const value = row?.[column.metric];
-  if (row === undefined || value === undefined) return none;
-  if (column.isRatio !== true) return withUnit(value, metrics[column.metric].unit);
-  const base = rows.find((row) => row.case === column.case && row.peer === reference);
-  const divisor = base?.[column.metric];
-  if (base === undefined || divisor === undefined || peer === reference) return none;
-  const [least, most] = row.spread[column.metric] ?? [value, value];
-  const [baseLeast, baseMost] = base.spread[column.metric] ?? [divisor, divisor];
-  const [from, to] = [least / baseMost, most / baseLeast].map(ratioText);
-  return `${ratioText(value / divisor)} (${from?.replace(" ×", "")} to ${to?.replace(" ×", "")})`;
+  const one = caseOf(column.case);
+  const row = rows.find((row) => row.case === one.name && row.peer === peer);
+  if (row === undefined) return none;
+  if (column.isRatio === true) return peer === reference ? none : ratioCell(row, one, rows);
+  const metric = column.metric ?? one.metric;
+  const value = row[metric];
+  return value === undefined ? none : withUnit(value, metrics[metric].unit);
+}
+
+function ratioCell(row: Row, one: Case, rows: readonly Row[]): string {
+  const [ratio, spread] = [ratioOf(row, one, rows), ratioSpread(row, one, rows)];
+  if (ratio === undefined || spread === undefined) return none;
+  const [least, most] = spread.map((value) => ratioText(value).replace(" ×", ""));
+  return `${ratioText(ratio)} (${least} to ${most})`;
 }
 
 /** A table as the formatter writes it; all columns but the first are on the side that is given. */

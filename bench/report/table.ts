@@ -1,11 +1,10 @@
 // The rows of a case as a table, for a terminal.
 
 import type { Case } from "../case/case.ts";
-import { cases } from "../case/cases.ts";
 import { type MetricName, metricNames, metrics } from "../measure/metrics.ts";
 import type { Row } from "../harness/results.ts";
 import { ratioText, withUnit } from "../harness/units.ts";
-import { reference } from "../peer/peers.ts";
+import { baseName, ratioOf } from "./ratio.ts";
 
 /** One case: peers down, numbers across; the last column says how it compares. */
 export function caseTable(one: Case, rows: readonly Row[], all: readonly Row[]): string {
@@ -16,7 +15,7 @@ export function caseTable(one: Case, rows: readonly Row[], all: readonly Row[]):
     ...names.flatMap((name) =>
       name === one.metric ? [metrics[name].label, "spread"] : [metrics[name].label],
     ),
-    `${metrics[one.metric].label} by ${one.against ?? reference}`,
+    `${metrics[one.metric].label} by ${baseName(one)}`,
   ];
   const lines = measured.map((row) => [
     row.peer,
@@ -45,24 +44,6 @@ function cells(row: Row, name: MetricName, main: MetricName): string[] {
 function ratio(row: Row, one: Case, all: readonly Row[]): string {
   const value = ratioOf(row, one, all);
   return value === undefined ? "–" : ratioText(value);
-}
-
-/** A row's number divided by that of the Go original, or of the case that it is held against. */
-export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | undefined {
-  const { against, metric } = one;
-  const base = all.find(
-    (other) =>
-      other.case === (against ?? one.name) && other.peer === (against ? row.peer : reference),
-  );
-  const [value, divisor] = [row[metric], base?.[metric]];
-  return value === undefined || !divisor ? undefined : value / divisor;
-}
-
-/** The case of a row. @throws {Error} There is none: the file is of another version. */
-export function caseOf(name: string): Case {
-  const found = cases.find((one) => one.name === name);
-  if (found === undefined) throw new Error(`there is no case ${name}`);
-  return found;
 }
 
 function aligned(lines: readonly (readonly string[])[]): string {
