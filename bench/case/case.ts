@@ -34,6 +34,8 @@ export interface Case {
   readonly isQuick: boolean;
   /** Parts of the usual span, for a case that needs a longer look. @defaultValue 1 */
   readonly spans: number;
+  /** All processes on one core, where waking another one is a switch and no message to a core. */
+  readonly isPinned: boolean;
   /** Fewer rounds than usual, for a case that takes long. */
   readonly maxRounds: number;
 }
@@ -41,6 +43,7 @@ export interface Case {
 export interface CaseOptions extends Partial<Omit<Question, "kind">> {
   readonly against?: string;
   readonly isQuick?: boolean;
+  readonly isPinned?: boolean;
   readonly spans?: number;
   readonly maxRounds?: number;
 }
@@ -52,12 +55,14 @@ export function newCase(
   metric: MetricName,
   options: CaseOptions = {},
 ): Case {
-  const { against, isQuick = false, spans = 1, maxRounds = Infinity, ...question } = options;
+  const { against, isQuick = false, isPinned = false, ...more } = options;
+  const { spans = 1, maxRounds = Infinity, ...question } = more;
   return {
     name,
     needs,
     metric,
     isQuick,
+    isPinned,
     spans,
     maxRounds,
     ...(against === undefined ? {} : { against }),

@@ -24,6 +24,7 @@ export const cases: readonly Case[] = [
       { inFlight, payloadBytes, spans: 2, isQuick: inFlight === 1 || inFlight === 64 },
     ),
   ),
+  newCase("pinned/1", "unary", "calls", "p50_ns", { isPinned: true, payloadBytes, spans: 2 }),
   newCase("rate/5000", "rate", "concurrency", "p99_ns", { perSecond: 5_000, payloadBytes }),
   newCase("rare/1ms", "rare", "calls", "p50_ns", { perSecond: 1_000, payloadBytes }),
   newCase("rare/10ms", "rare", "calls", "p50_ns", { perSecond: 100, payloadBytes, spans: 2 }),

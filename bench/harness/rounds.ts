@@ -144,7 +144,11 @@ async function measureRound(
     variant: peer.variant,
   };
   if (one.name === "start/cold" && plugin !== undefined) await dropFromPageCache(plugin);
-  const command = [...(await programs.hostOf(peer)), JSON.stringify(job)];
+  const command = [
+    ...(one.isPinned ? ["taskset", "-c", "0"] : []),
+    ...(await programs.hostOf(peer)),
+    JSON.stringify(job),
+  ];
   const output = await run(command, {
     timeoutMs: seconds * 3_000 + plan.graceMs,
     // A peer that is killed cannot remove its files.
