@@ -10,17 +10,19 @@ import { baseName, ratioOf } from "./ratio.ts";
 export function caseTable(one: Case, rows: readonly Row[], all: readonly Row[]): string {
   const names = metricNames.filter((name) => rows.some((row) => row[name] !== undefined));
   const measured = rows.filter(({ rounds }) => rounds > 0);
+  const ratios = measured.map((row) => ratioOf(row, one, all));
+  const hasRatio = ratios.some((ratio) => ratio !== undefined);
   const header = [
     "",
     ...names.flatMap((name) =>
       name === one.metric ? [metrics[name].label, "spread"] : [metrics[name].label],
     ),
-    `${metrics[one.metric].label} by ${baseName(one)}`,
+    ...(hasRatio ? [`${metrics[one.metric].label} by ${baseName(one)}`] : []),
   ];
-  const lines = measured.map((row) => [
+  const lines = measured.map((row, i) => [
     row.peer,
     ...names.flatMap((name) => cells(row, name, one.metric)),
-    ratio(row, one, all),
+    ...(hasRatio ? [ratioCell(ratios[i])] : []),
   ]);
   const table = lines.length === 0 ? "" : aligned([header, ...lines]);
   const errors = rows.flatMap(({ peer, error }) =>
@@ -41,9 +43,8 @@ function cells(row: Row, name: MetricName, main: MetricName): string[] {
   ];
 }
 
-function ratio(row: Row, one: Case, all: readonly Row[]): string {
-  const value = ratioOf(row, one, all);
-  return value === undefined ? "–" : ratioText(value);
+function ratioCell(ratio: number | undefined): string {
+  return ratio === undefined ? "–" : ratioText(ratio);
 }
 
 function aligned(lines: readonly (readonly string[])[]): string {
