@@ -22,8 +22,12 @@ const targets: readonly Target[] = [
   { protos: "codegen/proto", out: "codegen/gen", plug: false },
   { protos: "example/proto", out: "example/gen", plug: true },
   { protos: "bench/proto", out: "bench/gen", plug: true },
+  { protos: "example/go-peer/proto", out: "example/go-peer/gen", plug: true },
   { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },
+  { protos: "test/grpc-interop/proto", out: "test/grpc-interop/gen", plug: true },
+  { protos: "test/grpc-interop/newer/proto", out: "test/grpc-interop/newer/gen", plug: true },
+  { protos: "test/peer/proto", out: "test/peer/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
 ];
 
@@ -89,21 +93,18 @@ async function generate(target: Target): Promise<Map<string, string>> {
 }
 
 function template({ plug }: Target, out: string): unknown {
+  // plug.proto comes with the package.
+  const plugProto = "rewrite_imports=./plug_pb.js:bun-plug";
   const es = {
     local: [process.execPath, "node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es"],
     out,
     // Enums as objects: this repository has erasable syntax only.
-    opt: [
-      "target=ts",
-      "import_extension=ts",
-      "erasable_syntax=true",
-      "rewrite_imports=./plug_pb.js:bun-plug",
-    ],
+    opt: ["target=ts", "import_extension=ts", "erasable_syntax=true", plugProto],
   };
   const ours = {
     local: [process.execPath, "codegen/protoc-gen-plug.ts"],
     out,
-    opt: ["target=ts", "import_extension=ts"],
+    opt: ["target=ts", "import_extension=ts", plugProto],
   };
   return { version: "v2", plugins: plug ? [es, ours] : [es] };
 }

@@ -2,8 +2,16 @@
 
 import "./platform.ts";
 
-export { type ErrorCode, errorCodes, type Retry } from "./error/error-code.ts";
 export {
+  codeFromConnect,
+  codeFromGrpc,
+  connectCode,
+  type ErrorCode,
+  errorCodes,
+  type Retry,
+} from "./error/error-code.ts";
+export {
+  type ErrorDetail,
   isPlugError,
   PlugError,
   type PlugErrorOptions,
@@ -13,5 +21,15 @@ export type { Limits } from "./call/limits.ts";
 export type { LoadOptions, PluginLine } from "./host/load-options.ts";
 export { type Clients, loadPlugin, pluginOf, type ServiceMap } from "./host/load-plugin.ts";
 export type { PluginHandle, PluginStats } from "./host/plugin-handle.ts";
-export type { CallOptions } from "./rpc/call-options.ts";
+export { Metadata, type MetadataInit, type MetadataValue } from "./metadata/metadata.ts";
+export type { CallContext, CallOptions } from "./rpc/call-options.ts";
+export type { Pair } from "./rpc/handler.ts";
+export type {
+  InterceptedRequest,
+  InterceptedResponse,
+  Interceptor,
+  NextInterceptor,
+} from "./rpc/interceptor.ts";
+export type { Ref } from "./rpc/ref.ts";
 export type { Service } from "./rpc/service.ts";
+export type { VersionsOption } from "./rpc/versions.ts";

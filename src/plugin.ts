@@ -2,9 +2,32 @@
 
 import "./platform.ts";
 
-export { type ErrorCode, errorCodes, type Retry } from "./error/error-code.ts";
-export { isPlugError, PlugError, type PlugErrorOptions } from "./error/plug-error.ts";
+export {
+  codeFromConnect,
+  codeFromGrpc,
+  connectCode,
+  type ErrorCode,
+  errorCodes,
+  type Retry,
+} from "./error/error-code.ts";
+export {
+  type ErrorDetail,
+  isPlugError,
+  PlugError,
+  type PlugErrorOptions,
+} from "./error/plug-error.ts";
+export type { Limits } from "./call/limits.ts";
+export { Metadata, type MetadataInit, type MetadataValue } from "./metadata/metadata.ts";
 export type { RunOptions } from "./plugin/run-options.ts";
-export { type Pair, runPlugin } from "./plugin/run-plugin.ts";
+export { runPlugin } from "./plugin/run-plugin.ts";
 export type { CallContext, CallOptions } from "./rpc/call-options.ts";
+export type { Pair } from "./rpc/handler.ts";
+export type {
+  InterceptedRequest,
+  InterceptedResponse,
+  Interceptor,
+  NextInterceptor,
+} from "./rpc/interceptor.ts";
+export type { Ref } from "./rpc/ref.ts";
 export type { Service } from "./rpc/service.ts";
+export type { VersionsOption } from "./rpc/versions.ts";

@@ -2,32 +2,34 @@
 
 import "./platform.ts";
 
-import { Connection } from "./connection/connection.ts";
+import type { Connection } from "./connection/connection.ts";
 import { PlugError } from "./error/plug-error.ts";
 import { AnswerReader, offerFrame } from "./handshake/host-handshake.ts";
 import { OfferReader } from "./handshake/plugin-handshake.ts";
-import { checkedLoadOptions, type LoadOptions } from "./host/load-options.ts";
-import { makeClient } from "./host/load-plugin.ts";
-import type { PluginHandle, PluginStats } from "./host/plugin-handle.ts";
+import {
+  checkedLoadOptions,
+  type CheckedLoadOptions,
+  type LoadOptions,
+} from "./host/load-options.ts";
+import { makeClient, wantedServices } from "./host/load-plugin.ts";
+import { pingWithin, type PluginHandle, type PluginStats } from "./host/plugin-handle.ts";
+import { agreedVersions, connectWire2, offeredServices } from "./host/start-plugin.ts";
 import { checkedRunOptions, type RunOptions } from "./plugin/run-options.ts";
 import { serve, servedServices } from "./plugin/serve.ts";
 import { within } from "./process/within.ts";
 import type { CallTarget } from "./rpc/bound-service.ts";
-import { checkHandler } from "./rpc/dispatcher.ts";
+import { checkServed } from "./rpc/handler.ts";
+import type { Interceptor } from "./rpc/interceptor.ts";
+import type { PeerOptions } from "./rpc/peer-options.ts";
+import { newOrigin, type PeerServices } from "./rpc/peer-services.ts";
+import type { Ref } from "./rpc/ref.ts";
 import type { Service } from "./rpc/service.ts";
 import { memoryTransports } from "./transport/memory-transport.ts";
 import type { Transport } from "./transport/transport.ts";
 
 /** Options of every test: those of a load and those of a run that make sense without a process. */
 export interface TestOptions {
-  readonly load?: Pick<
-    LoadOptions,
-    | "maxMessageBytes"
-    | "maxInFlightCalls"
-    | "streamWindowBytes"
-    | "connectionWindowBytes"
-    | "drainTimeoutMs"
-  >;
+  readonly load?: Pick<LoadOptions, keyof PeerOptions | "offer" | "drainTimeoutMs">;
   readonly run?: RunOptions;
 }
 
@@ -44,80 +46,105 @@ export async function testService<C extends object, H extends object>(
 ): Promise<C & AsyncDisposable> {
   const loadOptions = checkedLoadOptions(options.load ?? {});
   const runOptions = checkedRunOptions(options.run ?? {});
-  const served = [{ service: service as unknown as Service<object, object>, handler }];
-  checkHandler(served[0] as (typeof served)[0]);
-  const services = servedServices(served);
+  const tables = [service as unknown as Service<object, object>];
+  const served = tables.map((table) => ({ service: table, handler }));
+  checkServed(served);
   const [hostEnd, pluginEnd] = memoryTransports();
+  const transport = { kind: "memory", fds: [] };
+  const wanted = wantedServices(tables, loadOptions);
+  const origins = { host: newOrigin(), plugin: newOrigin() };
 
-  const answers = new AnswerReader(services);
+  const answers = new AnswerReader(wanted);
   const offers = new OfferReader();
-  const offer = offerFrame(services, loadOptions.limits, [{ kind: "memory", fds: [] }]);
+  const offered = offeredServices(loadOptions);
+  const offer = offerFrame(wanted, loadOptions.limits, [transport], offered, origins.host);
   if (offers.push(offer) === undefined) throw new Error("the offer is not complete");
-  const decision = offers.decide(services, runOptions.limits);
+  const servedTables = servedServices(served, runOptions);
+  const decision = offers.decide(servedTables, runOptions.limits, origins.plugin);
+  if (decision.wire === undefined) throw decision.error;
   if (decision.wire !== 2) throw new Error("a test speaks wire 2");
-  const answer = decision.answer({ kind: "memory", fds: [] });
+  const answer = decision.answer(transport);
   answers.receive(answer, 0, answer.byteLength);
   const outcome = await answers.outcome;
   if (outcome.wire !== 2) throw new Error("a test speaks wire 2");
 
-  const serving = serve(decision, served, runOptions, pluginEnd, undefined);
-  pluginEnd.start(serving.receiver);
-  const handle = new TestedPlugin(
-    service.typeName,
-    hostEnd,
-    serving.ended,
-    loadOptions.drainTimeoutMs,
-  );
-  const connection = new Connection({
-    transport: hostEnd,
-    limits: loadOptions.limits,
-    peerLimits: outcome.limits,
-    events: handle.events,
+  const serving = serve({
+    decision,
+    served,
+    options: runOptions,
+    transport: pluginEnd,
+    origin: origins.plugin,
   });
+  pluginEnd.start(serving.receiver);
+  const handle = new TestedPlugin(service.typeName, hostEnd, serving.ended, loadOptions);
+  const { connection, peer } = connectWire2(
+    outcome,
+    hostEnd,
+    origins.host,
+    loadOptions,
+    handle.events,
+    handle,
+  );
   connection.start();
-  handle.attach(connection);
+  handle.attach({ connection, peer, versions: agreedVersions(outcome) });
   const [{ methods, firstMethodId }] = outcome.services as [(typeof outcome.services)[0]];
   const methodIds = new Map(methods.map((name, i) => [name, firstMethodId + i]));
   return makeClient(service, methodIds, handle);
+}
+
+interface TestedParts {
+  readonly connection: Connection;
+  readonly peer: PeerServices;
+  readonly versions: Readonly<Record<string, number>>;
 }
 
 class TestedPlugin implements PluginHandle, CallTarget {
   readonly name: string;
   readonly pid = undefined;
   readonly closed: Promise<PlugError>;
+  readonly interceptors: readonly Interceptor[];
   readonly #transport: Transport;
   readonly #servingEnded: Promise<void>;
   readonly #drainTimeoutMs: number;
   readonly #closed = Promise.withResolvers<PlugError>();
-  #connection: Connection | undefined;
+  #attached: TestedParts | undefined;
   #closing: Promise<void> | undefined;
-  #onDrained: (() => void) | undefined;
 
   readonly events = {
-    onIdle: () => this.#onDrained?.(),
-    onClosed: () => this.#onDrained?.(),
+    // The handler's side has drained, as `signal` said.
+    onEnded: () => void this.close(),
   };
 
   constructor(
     name: string,
     transport: Transport,
     servingEnded: Promise<void>,
-    drainTimeoutMs: number,
+    { drainTimeoutMs, interceptors }: CheckedLoadOptions,
   ) {
     this.name = name;
     this.#transport = transport;
     this.#servingEnded = servingEnded;
     this.#drainTimeoutMs = drainTimeoutMs;
+    this.interceptors = interceptors;
     this.closed = this.#closed.promise;
   }
 
-  attach(connection: Connection): void {
-    this.#connection = connection;
+  attach(parts: TestedParts): void {
+    this.#attached = parts;
   }
 
-  connection(): Connection {
-    const connection = this.#connection as Connection;
-    if (this.#closing === undefined || connection.closeReason !== undefined) return connection;
+  get #parts(): TestedParts {
+    return this.#attached as TestedParts;
+  }
+
+  get versions(): Readonly<Record<string, number>> {
+    return this.#parts.versions;
+  }
+
+  connection(isNested: boolean): Connection {
+    const { connection } = this.#parts;
+    const isOpen = this.#closing === undefined || connection.closeReason !== undefined;
+    if (isOpen || isNested) return connection;
     throw new PlugError("draining", `"${this.name}" is being closed; the call was not sent`);
   }
 
@@ -125,10 +152,23 @@ class TestedPlugin implements PluginHandle, CallTarget {
     return {
       wire: 2,
       transport: this.#transport.kind,
-      inFlightCount: (this.#connection as Connection).inFlightCount,
+      inFlightCount: this.#parts.connection.inFlightCount,
       writeCount: this.#transport.sent.writeCount,
       sentBytes: this.#transport.sent.byteCount,
     };
+  }
+
+  ping(options: { readonly timeoutMs?: number | undefined } = {}): Promise<number> {
+    return pingWithin(this.#parts.connection, this.name, options.timeoutMs);
+  }
+
+  refer<H extends object>(service: Service<object, H>, handler: H): Ref & Disposable {
+    return this.#parts.peer.refer(service as unknown as Service<object, object>, handler);
+  }
+
+  resolve<C extends object>(service: Service<C, never>, ref: Ref | undefined): C & AsyncDisposable {
+    const table = service as unknown as Service<object, object>;
+    return this.#parts.peer.resolve(table, ref) as C & AsyncDisposable;
   }
 
   ref(): void {}
@@ -145,12 +185,9 @@ class TestedPlugin implements PluginHandle, CallTarget {
   }
 
   async #close(): Promise<void> {
-    const connection = this.#connection as Connection;
-    if (connection.inFlightCount > 0) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#onDrained = resolve;
-      await within(promise, this.#drainTimeoutMs);
-    }
+    const { connection } = this.#parts;
+    connection.drain(new PlugError("draining", "the host is closing the plugin"));
+    await within(connection.idle(), this.#drainTimeoutMs);
     connection.close(
       new PlugError("unavailable", `"${this.name}" was closed`),
       new PlugError(

@@ -42,7 +42,7 @@ async function stdoutOf([bun, ...args]: readonly string[]): Promise<string> {
   return stdout;
 }
 
-for (const name of ["kv", "serializer"]) {
+for (const name of ["kv", "serializer", "build"]) {
   const host = `example/${name}/host.ts`;
 
   test(`${host} prints what it says`, async () => {

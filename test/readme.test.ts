@@ -38,6 +38,23 @@ test("each line of the README's host is a line that an example runs", async () =
   }
 });
 
+test("what the README shows of calling back is what example/build does", async () => {
+  const example = (await read("example/build/plugin.ts")) + (await read("example/build/host.ts"));
+  const lines = blocks("ts")
+    .filter((block) => /Progress|logged/.test(block))
+    .flatMap((block) => block.split("\n").map((line) => line.trim()))
+    .filter((line) => line !== "");
+  // What is shorter in the README than in the example.
+  const shortened = lines.filter((line) => !example.includes(line));
+
+  expect(lines.length).toBeGreaterThan(15);
+  expect(shortened).toEqual([
+    "await using builder = await loadBuilder(path, { offer: [[Files, project]] });",
+    'await builder.build(["a.txt", "b.txt"], progress);',
+    "await using builder = await loadBuilder(path, { interceptors: [logged] });",
+  ]);
+});
+
 test("the table of error codes in the README is the one in src/error", () => {
   const rows = Object.entries(errorCodes).map(
     ([code, { retry, raisedBy, means }]) =>

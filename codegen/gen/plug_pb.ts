@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file plug.proto.
  */
 export const file_plug: GenFile = /*@__PURE__*/
-  fileDesc("CgpwbHVnLnByb3RvEgZwbHVncGIiKwoJSGFuZHNoYWtlEg8KB3ZlcnNpb24YASABKA0SDQoFbWFnaWMYAiABKAkqOwoFQ2FsbHMSFQoRQ0FMTFNfVU5TUEVDSUZJRUQQABINCglVTldSQVBQRUQQARIMCghNRVNTQUdFUxACOjcKBW1hZ2ljEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGNGGAyABKAlSBW1hZ2ljOjsKB3ZlcnNpb24SHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMY0oYDIAEoDVIHdmVyc2lvbjpGCgVjYWxscxIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxjThgMgASgOMg0ucGx1Z3BiLkNhbGxzUgVjYWxsc0IlWiNnaXRodWIuY29tL2VsbGlvdG1yL3BsdWcvcGtnL3BsdWdwYmIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("CgpwbHVnLnByb3RvEgZwbHVncGIiKwoJSGFuZHNoYWtlEg8KB3ZlcnNpb24YASABKA0SDQoFbWFnaWMYAiABKAkiNgoDUmVmEg4KBm9iamVjdBgBIAEoDRIOCgZvcmlnaW4YAiABKAcSDwoHc2VydmljZRgDIAEoCSo7CgVDYWxscxIVChFDQUxMU19VTlNQRUNJRklFRBAAEg0KCVVOV1JBUFBFRBABEgwKCE1FU1NBR0VTEAI6NwoFbWFnaWMSHy5nb29nbGUucHJvdG9idWYuU2VydmljZU9wdGlvbnMY0YYDIAEoCVIFbWFnaWM6OwoHdmVyc2lvbhIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxjShgMgASgNUgd2ZXJzaW9uOkYKBWNhbGxzEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGNOGAyABKA4yDS5wbHVncGIuQ2FsbHNSBWNhbGxzQiVaI2dpdGh1Yi5jb20vZWxsaW90bXIvcGx1Zy9wa2cvcGx1Z3BiYgZwcm90bzM", [file_google_protobuf_descriptor]);
 
 /**
  * The first message in either direction. Host and plugin go on if both values are the same.
@@ -47,6 +47,43 @@ export type Handshake = Message<"plugpb.Handshake"> & {
  */
 export const HandshakeSchema: GenMessage<Handshake> = /*@__PURE__*/
   messageDesc(file_plug, 0);
+
+/**
+ * A reference to an object of the sender that has a service. Put it into a message of your own, and
+ * make its value with `refer` of a call's context or of a plugin's handle; the other side makes a
+ * client of it with `resolve`. It means nothing outside the connection that it came by.
+ *
+ * @generated from message plugpb.Ref
+ */
+export type Ref = Message<"plugpb.Ref"> & {
+  /**
+   * Among the objects of the side that made it.
+   *
+   * @generated from field: uint32 object = 1;
+   */
+  object: number;
+
+  /**
+   * Which side of which connection that is.
+   *
+   * @generated from field: fixed32 origin = 2;
+   */
+  origin: number;
+
+  /**
+   * Full name of the service that the object has, such as "example.Logger".
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+};
+
+/**
+ * Describes the message plugpb.Ref.
+ * Use `create(RefSchema)` to create a new message.
+ */
+export const RefSchema: GenMessage<Ref> = /*@__PURE__*/
+  messageDesc(file_plug, 1);
 
 /**
  * How rpcs look as methods.

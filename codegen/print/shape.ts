@@ -96,6 +96,8 @@ export function responseForm(
 function staysWhole(message: DescMessage): boolean {
   // The types that come with protobuf have a meaning as a whole: nobody wants a Timestamp as
   // seconds and nanos. Empty and the wrappers exist in order to be taken apart.
+  // A reference is for `resolve`, and nobody wants to see what is in it.
+  if (message.typeName === "plugpb.Ref") return true;
   const isWellKnown = message.file.proto.name in wktPublicImportPaths;
   return isWellKnown && !isWrapperDesc(message) && message.typeName !== "google.protobuf.Empty";
 }

@@ -14,6 +14,8 @@ export interface ConnectionEvents {
    */
   readonly onEnded?: ((cause: Error | undefined) => void) | undefined;
   readonly onClosed?: ((reason: PlugError) => void) | undefined;
+  /** The peer takes no new calls. Those in flight are answered. */
+  readonly onDraining?: ((reason: PlugError) => void) | undefined;
   /** The first call was placed, and the last one settled. */
   readonly onBusy?: (() => void) | undefined;
   readonly onIdle?: (() => void) | undefined;
@@ -43,7 +45,7 @@ export interface OpenedStream<R, M> {
 }
 
 /** Places calls with the peer. */
-export interface ClientConnection {
+export interface CallPlacer {
   /**
    * Places a call. The promise settles once: with what `reader` returns, or with a `PlugError`.
    *
@@ -71,6 +73,22 @@ export interface ClientConnection {
     messageReader: PayloadReader<M>,
     terms?: CallTerms,
   ): OpenedStream<R, M>;
+}
+
+/** A connection, as those who place calls see it. */
+export interface ClientConnection extends CallPlacer {
+  /**
+   * Resolves when the peer has answered.
+   *
+   * @throws {PlugError} why the connection has ended.
+   */
+  ping(): Promise<void>;
+
+  /** Takes no new calls of the peer, and tells it. */
+  drain(reason: PlugError): void;
+
+  /** Resolves when no call is in flight in either direction, or the connection is closed. */
+  idle(): Promise<void>;
 
   /** Calls that have not been settled. */
   readonly inFlightCount: number;

@@ -2,7 +2,10 @@
 
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
+import { Metadata, traceOf } from "../metadata/metadata.ts";
 import type { Due } from "./deadlines.ts";
+import { type CallClass, classOf } from "./limits.ts";
+import type { ChildCall, ParentCall } from "./outgoing-call.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
@@ -31,6 +34,13 @@ export function responseFailure(call: IncomingCall, error: unknown): PlugError {
   );
 }
 
+/** What a handler can reach on the other side of the connection, beside its call. */
+export interface Peer {
+  host(service: unknown, context: object): object;
+  refer(service: unknown, handler: object): object;
+  resolve(service: unknown, ref: unknown, context: object): object;
+}
+
 /** Answers calls. */
 export interface CallHandler {
   /**
@@ -41,16 +51,39 @@ export interface CallHandler {
   handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void;
 }
 
+/** Told what the peer says of references. Must not throw anything but a `protocol_error`. */
+export interface ReferenceEvents {
+  /** The peer does not refer to the object any more. */
+  released(objectId: number): void;
+  /** These are the methods of a service that references of the peer may be of. */
+  described(service: DescribedService): void;
+}
+
+/** A service whose method ids are positions in `methods`. */
+export interface DescribedService {
+  readonly name: string;
+  readonly version: number;
+  readonly methods: readonly string[];
+}
+
 /**
  * One call in the making. Handlers get it as their context, so it has what a context needs, and
  * makes it only when it is asked for.
  */
-export class IncomingCall implements Due {
+export class IncomingCall implements Due, ParentCall {
   readonly id: number;
+  /** Among all that is served; of an object, among the methods of its service. */
   readonly methodId: number;
+  /** The object that it is for; 0 for a service of this side itself. */
+  readonly objectId: number;
+  readonly isNested: boolean;
   /** Full name of the service and name of the rpc, set by whoever looks up the method id. */
   service = "";
   method = "";
+  /** The version of the service that was agreed on. */
+  version = 0;
+  /** Set with the names. */
+  peer: Peer | undefined;
   /** 0 without a deadline. */
   deadlineAt: number;
   heapIndex = -1;
@@ -65,9 +98,17 @@ export class IncomingCall implements Due {
   messageReader: PayloadReader<unknown> | undefined;
   /** `ClientStreams` and `ServerStreams`, as they came on the wire. */
   readonly streamFlags: number;
+  /** What is to be sent with the answer: undefined if there is nothing. */
+  sentHeaders: Metadata | undefined;
+  sentTrailers: Metadata | undefined;
+  /** The headers of the answer have gone out. */
+  areHeadersSent = false;
   readonly #responder: Responder;
+  #requestHeaders: Metadata | undefined;
+  #trace: Metadata | undefined;
   #controller: AbortController | undefined;
   #abortReason: PlugError | undefined;
+  #children: Set<ChildCall> | undefined;
 
   constructor(
     responder: Responder,
@@ -75,12 +116,51 @@ export class IncomingCall implements Due {
     methodId: number,
     deadlineAt: number,
     streamFlags = 0,
+    objectId = 0,
+    isNested = false,
+    headers?: Metadata,
   ) {
-    this.streamFlags = streamFlags;
     this.#responder = responder;
     this.id = id;
     this.methodId = methodId;
     this.deadlineAt = deadlineAt;
+    this.streamFlags = streamFlags;
+    this.objectId = objectId;
+    this.isNested = isNested;
+    if (headers !== undefined) {
+      this.#requestHeaders = headers;
+      this.#trace = traceOf(headers);
+    }
+  }
+
+  /** Whose allowance it comes out of. */
+  get callClass(): CallClass {
+    return classOf(this.isNested, this.streamFlags);
+  }
+
+  /** As options of another call, a context says on whose behalf that is made. */
+  get context(): this {
+    return this;
+  }
+
+  get requestHeaders(): Metadata {
+    this.#requestHeaders ??= new Metadata();
+    return this.#requestHeaders;
+  }
+
+  /** As options of another call: trace context alone, if the request came with some. */
+  get headers(): Metadata | undefined {
+    return this.#trace;
+  }
+
+  get responseHeaders(): Metadata {
+    this.sentHeaders ??= new Metadata();
+    return this.sentHeaders;
+  }
+
+  get responseTrailers(): Metadata {
+    this.sentTrailers ??= new Metadata();
+    return this.sentTrailers;
   }
 
   /** Aborts when the caller gives the call up, its deadline passes, or the connection ends. */
@@ -90,6 +170,33 @@ export class IncomingCall implements Due {
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  get abortReason(): PlugError | undefined {
+    return this.#abortReason;
+  }
+
+  adopt(child: ChildCall): void {
+    this.#children ??= new Set();
+    this.#children.add(child);
+  }
+
+  disown(child: ChildCall): void {
+    this.#children?.delete(child);
+  }
+
+  // What these return is typed by `CallContext`: this room knows no services.
+
+  host(service: unknown): never {
+    return this.#reach().host(service, this) as never;
+  }
+
+  refer(service: unknown, handler: object): never {
+    return this.#reach().refer(service, handler) as never;
+  }
+
+  resolve(service: unknown, ref: unknown): never {
+    return this.#reach().resolve(service, ref, this) as never;
   }
 
   /** Milliseconds that are left until the deadline, at least 0; undefined without a deadline. */
@@ -120,6 +227,9 @@ export class IncomingCall implements Due {
     this.#abortReason = reason;
     this.receiver?.fail(reason);
     this.sender?.stop(reason);
+    const children = this.#children;
+    this.#children = undefined;
+    for (const child of children ?? []) child.parentAborted();
     this.#controller?.abort(reason);
   }
 
@@ -127,6 +237,14 @@ export class IncomingCall implements Due {
   due(): void {
     this.abort(
       new PlugError("deadline_exceeded", `${this.service}.${this.method} has passed its deadline`),
+    );
+  }
+
+  #reach(): Peer {
+    if (this.peer !== undefined) return this.peer;
+    throw new PlugError(
+      "unimplemented",
+      "a host built with the Go original offers no services and takes no references",
     );
   }
 }

@@ -7,14 +7,18 @@ import {
   cancelled,
   type CallTerms,
   OutgoingCall,
+  parentOf,
   type Route,
 } from "./outgoing-call.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 
 /** Takes calls that are ready to go. */
 export interface CallStarter extends CallOwner {
-  /** Why no call can be placed, or undefined if one can. */
-  refusal(): PlugError | undefined;
+  /**
+   * Why no call can be placed, or undefined if one can. One that is made for a call in flight can
+   * be placed for longer than others.
+   */
+  refusal(isNested: boolean): PlugError | undefined;
   /** Sends the call, or lets it wait. Never throws: what goes wrong rejects the call. */
   begin(call: OutgoingCall): void;
 }
@@ -38,7 +42,7 @@ export function placeCall<T, R>(
   reader: PayloadReader<R>,
   terms: CallTerms | undefined,
 ): Promise<R> {
-  const refusal = starter.refusal() ?? (terms === undefined ? undefined : checkTerms(route, terms));
+  const refusal = refusalOf(starter, route, terms);
   if (refusal !== undefined) return Promise.reject(refusal);
   const promise = new Promise<unknown>(capture);
   starter.begin(
@@ -66,7 +70,7 @@ export function placeStream<T, R>(
   terms: CallTerms | undefined,
   prepare: (call: OutgoingCall) => void,
 ): { readonly call: OutgoingCall; readonly response: Promise<R> } {
-  const refusal = starter.refusal() ?? (terms === undefined ? undefined : checkTerms(route, terms));
+  const refusal = refusalOf(starter, route, terms);
   if (refusal !== undefined) throw refusal;
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   // Whoever iterates hears of a failure by that; not everybody asks the response too.
@@ -86,7 +90,25 @@ export function placeStream<T, R>(
   return { call, response: promise as Promise<R> };
 }
 
-function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError | undefined {
+function refusalOf(
+  starter: CallStarter,
+  route: Route,
+  terms: CallTerms | undefined,
+): PlugError | undefined {
+  if (terms === undefined) return starter.refusal(false);
+  const isNested = parentOf(terms) !== undefined;
+  return starter.refusal(isNested) ?? checkTerms(route, terms);
+}
+
+function checkTerms(route: Route, terms: CallTerms): PlugError | undefined {
+  const name = `${route.service}.${route.method}`;
+  const parent = parentOf(terms);
+  if (parent?.abortReason !== undefined) return cancelled(name, parent.abortReason);
+  if (parent !== undefined && parent.deadlineAt > 0 && parent.deadlineAt <= performance.now()) {
+    return noTimeLeft(name);
+  }
+  if ((terms as unknown) === parent) return undefined;
+  const { signal, timeoutMs } = terms;
   const isSpan = typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs;
   if (timeoutMs !== undefined && !isSpan) {
     return new PlugError(
@@ -94,12 +116,13 @@ function checkTerms(route: Route, { signal, timeoutMs }: CallTerms): PlugError |
       `timeoutMs must be a number from 0 to 2^31 - 1, got ${textOf(timeoutMs)}`,
     );
   }
-  const name = `${route.service}.${route.method}`;
-  if (signal?.aborted === true) return cancelled(name, signal);
-  // Nothing can be answered in no time: such a call is not sent, and does not depend on luck.
-  return timeoutMs === 0
-    ? new PlugError("deadline_exceeded", `${name} had no time left`)
-    : undefined;
+  if (signal?.aborted === true) return cancelled(name, signal.reason);
+  return timeoutMs === 0 ? noTimeLeft(name) : undefined;
+}
+
+// Nothing can be answered in no time: such a call is not sent, and does not depend on luck.
+function noTimeLeft(name: string): PlugError {
+  return new PlugError("deadline_exceeded", `${name} had no time left`);
 }
 
 /** Calls that wait for their turn, first come first served. */

@@ -17,6 +17,8 @@ export interface BulkSend {
   readonly methodId: number;
   readonly requestId: number;
   readonly bytes: Uint8Array;
+  /** Object id and metadata, in the first frame. */
+  readonly preface: Uint8Array | undefined;
   /** For a request with a deadline: written into the first frame. Else 0. */
   readonly deadlineAt: number;
   /** How much has been sent; 0 if the receiver knows nothing of it yet. */
@@ -75,7 +77,8 @@ export class BulkQueue {
   #sendPiece(send: BulkSend): void {
     const isFirst = send.sentBytes === 0;
     const hasDeadline = isFirst && send.deadlineAt > 0;
-    const prefixBytes = (isFirst ? 4 : 0) + (hasDeadline ? 4 : 0);
+    const preface = isFirst ? send.preface : undefined;
+    const prefixBytes = (isFirst ? 4 : 0) + (hasDeadline ? 4 : 0) + (preface?.byteLength ?? 0);
     const pieceBytes = Math.min(
       maxFramePayloadBytes - prefixBytes,
       send.bytes.byteLength - send.sentBytes,
@@ -100,6 +103,10 @@ export class BulkQueue {
     if (hasDeadline) {
       view.setUint32(at, timeLeftMs(send.deadlineAt), true);
       at += 4;
+    }
+    if (preface !== undefined) {
+      this.#transport.buffer.set(preface, at);
+      at += preface.byteLength;
     }
     this.#transport.buffer.set(send.bytes.subarray(send.sentBytes, end), at);
     this.#transport.commit(at + pieceBytes);

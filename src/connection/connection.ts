@@ -10,19 +10,24 @@ import type {
   OpenedStream,
 } from "../call/client-connection.ts";
 import { Deadlines } from "../call/deadlines.ts";
-import type { CallHandler } from "../call/incoming-call.ts";
-import type { Limits } from "../call/limits.ts";
+import type { CallHandler, DescribedService, ReferenceEvents } from "../call/incoming-call.ts";
+import { allowances, type Limits } from "../call/limits.ts";
 import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { type CallStarter, placeCall, placeStream } from "../call/place-call.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
+import { decodeError, encodeError } from "../frame/error-payload.ts";
+import { encodeService } from "../frame/service-payload.ts";
 import { FrameFlag, FrameKind, kindName } from "../frame/frame-header.ts";
 import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { maxFramePayloadBytes } from "./bulk-queue.ts";
 import { FrameOutlet } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
+import { noPayload, readDescribed, readU32Payload, u32Payload } from "./frame-input.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
+import type { OutgoingStreams } from "./outgoing-streams.ts";
+import { Pings } from "./pings.ts";
 import { CreditPool, SendPool } from "../stream/credit.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { StreamAccounts } from "./streams.ts";
@@ -33,8 +38,11 @@ export interface ConnectionOptions {
   readonly limits: Limits;
   /** What the peer accepts. */
   readonly peerLimits: Limits;
-  /** Answers the peer's calls. Without it a call ends the connection with `protocol_error`. */
+  /** Answers the peer's calls. Without it they fail with `unimplemented`. */
   readonly handler?: CallHandler | undefined;
+  readonly references?: ReferenceEvents | undefined;
+  /** Errors of handlers go out with their stack. @defaultValue false */
+  readonly exposeStack?: boolean | undefined;
   readonly events?: ConnectionEvents | undefined;
 }
 
@@ -47,28 +55,40 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
   readonly #streams: StreamAccounts;
+  readonly #references: ReferenceEvents | undefined;
+  readonly #pings = new Pings();
   #closeReason: PlugError | undefined;
+  readonly #maxUnreadCalls: number;
+  // Why the peer takes no new calls.
+  #peerDrainReason: PlugError | undefined;
+  #isDraining = false;
 
-  constructor({ transport, limits, peerLimits, handler, events = {} }: ConnectionOptions) {
+  constructor(options: ConnectionOptions) {
+    const { transport, limits, peerLimits, handler, events = {} } = options;
+    const maxMessageBytes = Math.min(limits.maxMessageBytes, peerLimits.maxMessageBytes);
+    const maxMetadataBytes = Math.min(limits.maxMetadataBytes, peerLimits.maxMetadataBytes);
     const streams: StreamAccounts = {
       sendPool: new SendPool(peerLimits.connectionWindowBytes),
       receivePool: new CreditPool(limits.connectionWindowBytes),
       windowBytes: limits.streamWindowBytes,
       peerWindowBytes: peerLimits.streamWindowBytes,
-      maxMessageBytes: Math.min(limits.maxMessageBytes, peerLimits.maxMessageBytes),
+      maxMessageBytes,
     };
+    this.#references = options.references;
+    this.#maxUnreadCalls = limits.maxInFlightCalls;
     this.#streams = streams;
     this.#transport = transport;
     this.#events = events;
     this.#reader = new FrameReader(maxFramePayloadBytes, this);
     this.#outlet = new FrameOutlet(transport, events.onFrame);
-    const maxSentBytes = Math.min(limits.maxMessageBytes, peerLimits.maxMessageBytes);
     this.#outgoing = new OutgoingCalls(
       this.#outlet,
       {
-        maxRequestBytes: maxSentBytes,
+        maxRequestBytes: maxMessageBytes,
         maxResponseBytes: limits.maxMessageBytes,
-        maxInFlightCalls: Math.min(limits.maxInFlightCalls, peerLimits.maxInFlightCalls),
+        maxSentHeaderBytes: maxMetadataBytes,
+        maxHeaderBytes: limits.maxMetadataBytes,
+        allowances: allowances(limits, peerLimits),
       },
       this.#deadlines,
       events,
@@ -78,8 +98,11 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       this.#outlet,
       {
         maxRequestBytes: limits.maxMessageBytes,
-        maxResponseBytes: maxSentBytes,
-        maxInFlightCalls: limits.maxInFlightCalls,
+        maxResponseBytes: maxMessageBytes,
+        maxHeaderBytes: limits.maxMetadataBytes,
+        maxSentHeaderBytes: maxMetadataBytes,
+        allowances: allowances(limits),
+        exposeStack: options.exposeStack ?? false,
       },
       this.#deadlines,
       handler,
@@ -141,7 +164,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       value,
       responseReader,
       terms,
-      (prepared) => this.#outgoing.prepareStream(prepared, streamFlags, messageReader),
+      (prepared) => this.#outgoing.streams.prepare(prepared, streamFlags, messageReader),
     );
     return {
       sender: call.sender,
@@ -157,8 +180,65 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     return { sent: sendPool.outstandingBytes, received: receivePool.outstandingBytes };
   }
 
-  refusal(): PlugError | undefined {
-    return this.#closeReason;
+  refusal(isNested: boolean): PlugError | undefined {
+    if (this.#closeReason !== undefined) return this.#closeReason;
+    return isNested ? undefined : this.#peerDrainReason;
+  }
+
+  /** Resolves when the peer has answered: its event loop turns, and the way there is clear. */
+  ping(): Promise<void> {
+    if (this.#closeReason !== undefined) return Promise.reject(this.#closeReason);
+    const { id, answered } = this.#pings.add();
+    this.#outlet.write(FrameKind.Ping, 0, id, noPayload);
+    return answered;
+  }
+
+  /**
+   * Takes no new calls of the peer from now on, but for those that are made for calls in flight,
+   * and says so: it fails them with `draining`. Calls of this side go on.
+   */
+  drain(reason: PlugError): void {
+    if (this.#closeReason !== undefined || this.#isDraining) return;
+    this.#isDraining = true;
+    this.#incoming.drain(reason);
+    this.#outlet.write(FrameKind.GoAway, 0, 0, encodeError(reason, "runtime"));
+  }
+
+  idle(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = (): void => {
+      const isBusy = this.#incoming.count > 0 || this.#outgoing.count > 0;
+      if (isBusy && this.#closeReason === undefined) return;
+      this.#incoming.onIdle = undefined;
+      this.#outgoing.onIdle = undefined;
+      resolve();
+    };
+    this.#incoming.onIdle = check;
+    this.#outgoing.onIdle = check;
+    check();
+    return promise;
+  }
+
+  /**
+   * Tells the methods of a service, before a message goes out that has a reference of it.
+   *
+   * @throws {PlugError} `resource_exhausted`: they do not fit into a frame.
+   */
+  describe(service: DescribedService): void {
+    const { name, version, methods } = service;
+    const payload = encodeService({ name, versions: [version], methods, firstMethodId: 0 });
+    if (payload.byteLength > maxFramePayloadBytes) {
+      throw new PlugError(
+        "resource_exhausted",
+        `the methods of ${name} take ${payload.byteLength} bytes, more than ${maxFramePayloadBytes}`,
+      );
+    }
+    this.#outlet.write(FrameKind.Service, 0, 0, payload);
+  }
+
+  /** Says that an object of the peer is not referred to any more. */
+  release(objectId: number): void {
+    this.#outlet.write(FrameKind.Release, 0, 0, u32Payload(objectId));
   }
 
   begin(call: OutgoingCall): void {
@@ -204,11 +284,11 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
         this.#outgoing.onResponse(flags, requestId, buffer, from, to);
         return;
       case FrameKind.Error:
-        this.#outgoing.onError(requestId, buffer, from, to);
+        this.#outgoing.onError(flags, requestId, buffer, from, to);
         return;
       case FrameKind.Continue:
         if ((flags & FrameFlag.FromCallee) === 0) {
-          this.#incoming.onRequestPiece(flags, requestId, buffer, from, to);
+          this.#incoming.onPiece(flags, requestId, buffer, from, to);
         } else {
           this.#outgoing.onResponsePiece(flags, requestId, buffer, from, to);
         }
@@ -217,22 +297,51 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
         this.#incoming.onCancel(requestId);
         return;
       case FrameKind.Message:
-        this.#halfOf(flags).onMessage(flags, requestId, buffer, from, to);
+        this.#streamsOf(flags).onMessage(flags, requestId, buffer, from, to);
         return;
       case FrameKind.End:
         this.#incoming.onEnd(requestId);
         return;
       case FrameKind.Credit:
-        this.#halfOf(flags).onCredit(requestId, buffer, from, to);
+        this.#streamsOf(flags).onCredit(requestId, buffer, from, to);
+        return;
+      case FrameKind.Headers:
+        this.#outgoing.onHeaders(requestId, buffer, from, to);
+        return;
+      case FrameKind.Ping:
+        this.#outlet.checkUnread(this.#maxUnreadCalls);
+        this.#outlet.write(FrameKind.Pong, 0, requestId, noPayload);
+        return;
+      case FrameKind.Pong:
+        this.#pings.answered(requestId);
+        return;
+      case FrameKind.GoAway:
+        this.#onGoAway(decodeError(buffer.subarray(from, to), "runtime"));
+        return;
+      case FrameKind.Service:
+        this.#references?.described(readDescribed(buffer, from, to));
+        return;
+      case FrameKind.Release:
+        this.#references?.released(readU32Payload("release", buffer, from, to));
         return;
       default:
         throw new PlugError("protocol_error", `${kindName(kind)} frame is not expected here`);
     }
   }
 
+  #onGoAway(reason: PlugError): void {
+    if (this.#peerDrainReason !== undefined) return;
+    const error = new PlugError("draining", `${reason.rawMessage}; the call was not sent`, {
+      origin: "peer",
+    });
+    this.#peerDrainReason = error;
+    this.#outgoing.rejectWaiting(error);
+    this.#events.onDraining?.(error);
+  }
+
   // The half whose request ids a frame means.
-  #halfOf(flags: number): IncomingCalls | OutgoingCalls {
-    return (flags & FrameFlag.FromCallee) === 0 ? this.#incoming : this.#outgoing;
+  #streamsOf(flags: number): IncomingCalls | OutgoingStreams {
+    return (flags & FrameFlag.FromCallee) === 0 ? this.#incoming : this.#outgoing.streams;
   }
 
   writable(): void {
@@ -251,6 +360,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     this.#deadlines.clear();
     this.#outlet.close();
     this.#outgoing.rejectAll(callReason);
+    this.#pings.rejectAll(reason);
     this.#incoming.abortAll(reason);
     this.#transport.close();
     this.#events.onClosed?.(reason);

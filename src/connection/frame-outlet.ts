@@ -15,6 +15,8 @@ export interface OutgoingMessage {
   readonly requestId: number;
   /** For a request with a deadline: on the clock of `performance.now()`. Else 0. */
   readonly deadlineAt: number;
+  /** Object id and metadata; undefined if there is neither. See frame/preface.ts. */
+  readonly preface: Uint8Array | undefined;
 }
 
 // Within a batch, what is there goes out at so many bytes, or after so long; a look at the clock
@@ -67,8 +69,9 @@ export class FrameOutlet {
   }
 
   /** Whether a message of this size goes out in one frame. */
-  fits(byteCount: number, hasDeadline: boolean): boolean {
-    return byteCount + (hasDeadline ? 4 : 0) <= maxFramePayloadBytes;
+  fits(byteCount: number, hasDeadline: boolean, preface: Uint8Array | undefined): boolean {
+    const prefixBytes = (hasDeadline ? 4 : 0) + (preface === undefined ? 0 : preface.byteLength);
+    return prefixBytes + byteCount <= maxFramePayloadBytes;
   }
 
   /** Writes a message that {@link fits}; `byteCount` is what `writer.size` has just said. */
@@ -78,19 +81,30 @@ export class FrameOutlet {
     methodId: number,
     requestId: number,
     deadlineAt: number,
+    preface: Uint8Array | undefined,
     writer: PayloadWriter<T>,
     value: T,
     byteCount: number,
   ): void {
     const transport = this.#transport;
-    const prefixBytes = deadlineAt > 0 ? 4 : 0;
-    const payloadBytes = prefixBytes + byteCount;
-    if (prefixBytes > 0) flags |= FrameFlag.Deadline;
+    let payloadBytes = byteCount;
+    if (deadlineAt > 0) {
+      payloadBytes += 4;
+      flags |= FrameFlag.Deadline;
+    }
+    if (preface !== undefined) payloadBytes += preface.byteLength;
     const start = transport.reserve(headerBytes + payloadBytes);
     writeHeader(transport.view, start, payloadBytes, kind, flags, methodId, requestId);
-    const at = start + headerBytes;
-    if (prefixBytes > 0) transport.view.setUint32(at, timeLeftMs(deadlineAt), true);
-    transport.commit(writer.write(value, transport.buffer, at + prefixBytes));
+    let at = start + headerBytes;
+    if (deadlineAt > 0) {
+      transport.view.setUint32(at, timeLeftMs(deadlineAt), true);
+      at += 4;
+    }
+    if (preface !== undefined) {
+      transport.buffer.set(preface, at);
+      at += preface.byteLength;
+    }
+    transport.commit(writer.write(value, transport.buffer, at));
     this.#onFrame?.(">", kind, flags, methodId, requestId, payloadBytes);
     if (kind === FrameKind.Message) this.#oweStreamFlush();
     else this.#oweFlush();
@@ -98,6 +112,7 @@ export class FrameOutlet {
 
   /** Writes a frame whose payload is there already. */
   write(kind: FrameKind, flags: number, requestId: number, payload: Uint8Array): void {
+    if (this.#isClosed) return;
     const transport = this.#transport;
     const start = transport.reserve(headerBytes + payload.byteLength);
     writeHeader(transport.view, start, payload.byteLength, kind, flags, 0, requestId);

@@ -4,55 +4,76 @@ import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { Deadlines } from "../call/deadlines.ts";
 import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
 import { WaitingCalls } from "../call/place-call.ts";
-import { MessageReceiver } from "../stream/message-receiver.ts";
-import { MessageSender } from "../stream/message-sender.ts";
-import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
+import type { PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
+import { CallClass, allowanceNames } from "../call/limits.ts";
 import { decodeError } from "../frame/error-payload.ts";
-import { FrameFlag, FrameKind } from "../frame/frame-header.ts";
+import { firstObjectMethodId, FrameFlag, FrameKind } from "../frame/frame-header.ts";
+import { encodePreface } from "../frame/preface.ts";
+import { decodeMetadata, encodeMetadata, metadataTooLarge } from "../metadata/metadata-block.ts";
+import { Metadata } from "../metadata/metadata.ts";
 import type { BulkSend } from "./bulk-queue.ts";
 import { CallTable } from "./call-table.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
-import { noPayload, outOfPlace, readTotal, tooLarge } from "./frame-input.ts";
+import {
+  metadataEnd,
+  noPayload,
+  outOfPlace,
+  readMetadata,
+  readTotal,
+  tooLarge,
+} from "./frame-input.ts";
 import { Reassembly } from "./reassembly.ts";
-import { creditPayload, readCredit, type StreamAccounts, streamOutlet } from "./streams.ts";
+import { OutgoingStreams } from "./outgoing-streams.ts";
+import type { StreamAccounts } from "./streams.ts";
 
-export interface OutgoingLimits {
+export interface OutgoingOptions {
   /** Largest request, by the lower limit of the two sides. */
   readonly maxRequestBytes: number;
   /** Largest response that this side accepts. */
   readonly maxResponseBytes: number;
-  readonly maxInFlightCalls: number;
+  /** Longest headers that the peer accepts, and that this side does. */
+  readonly maxSentHeaderBytes: number;
+  readonly maxHeaderBytes: number;
+  /** Calls that both sides accept at once, by class. */
+  readonly allowances: readonly number[];
 }
 
 export class OutgoingCalls implements CallOwner {
   readonly #outlet: FrameOutlet;
-  readonly #limits: OutgoingLimits;
+  readonly #options: OutgoingOptions;
   readonly #deadlines: Deadlines;
   readonly #events: ConnectionEvents;
-  readonly #streams: StreamAccounts;
   // Calls whose id is taken: not answered yet, or given up and still to be answered.
   readonly #table = new CallTable();
-  readonly #waiting = new WaitingCalls();
+  // Of those, how many by class; and who waits for a place. Nested calls never wait.
+  readonly #takenCounts = [0, 0, 0];
+  readonly #waiting = [new WaitingCalls(), new WaitingCalls()];
   #unsettledCount = 0;
   // Requests that are being sent in pieces, and answers that come in pieces.
   readonly #bulkRequests = new Map<OutgoingCall, BulkSend>();
   readonly #partialResponses = new Map<OutgoingCall, Reassembly>();
-  // Messages of streams that come in pieces.
-  readonly #partialMessages = new Map<OutgoingCall, Reassembly>();
+  /** What of calls are streams. */
+  readonly streams: OutgoingStreams;
 
   constructor(
     outlet: FrameOutlet,
-    limits: OutgoingLimits,
+    options: OutgoingOptions,
     deadlines: Deadlines,
     events: ConnectionEvents,
     streams: StreamAccounts,
   ) {
-    this.#streams = streams;
     this.#outlet = outlet;
-    this.#limits = limits;
+    this.#options = options;
     this.#deadlines = deadlines;
     this.#events = events;
+    this.streams = new OutgoingStreams(
+      outlet,
+      this.#table,
+      streams,
+      options.maxResponseBytes,
+      this,
+    );
   }
 
   /** Calls that have not been settled. */
@@ -65,20 +86,30 @@ export class OutgoingCalls implements CallOwner {
     return this.#table.count;
   }
 
+  /** Told, as the connection's events are, when the last call has settled. */
+  onIdle: (() => void) | undefined;
+
   settled(): void {
     this.#unsettledCount -= 1;
-    if (this.#unsettledCount === 0) this.#events.onIdle?.();
+    if (this.#unsettledCount > 0) return;
+    this.#events.onIdle?.();
+    this.onIdle?.();
   }
 
   begin(call: OutgoingCall): void {
     this.#unsettledCount += 1;
     if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
-    if (this.#table.count < this.#limits.maxInFlightCalls) {
-      this.#send(call);
-    } else {
-      this.#waiting.add(call);
+    try {
+      call.preface = this.#preface(call);
+    } catch (error) {
+      this.#deadlines.remove(call);
+      call.reject(asPlugError(error));
+      return;
     }
+    if (this.#hasPlace(call.callClass)) this.#send(call);
+    else if (call.callClass === CallClass.Nested) this.#refuseNested(call);
+    else this.#waiting[call.callClass]?.add(call);
   }
 
   abandon(call: OutgoingCall, error: PlugError): void {
@@ -86,7 +117,7 @@ export class OutgoingCalls implements CallOwner {
     this.#deadlines.remove(call);
     call.reject(error);
     if (call.id === 0) {
-      this.#waiting.remove(call);
+      this.#waiting[call.callClass]?.remove(call);
       return;
     }
     const bulk = this.#bulkRequests.get(call);
@@ -97,9 +128,26 @@ export class OutgoingCalls implements CallOwner {
       return;
     }
     this.#partialResponses.get(call)?.discard();
-    this.#partialMessages.get(call)?.discard();
+    this.streams.discard(call);
     // The id is taken until the peer has said its last word on it.
     this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
+  }
+
+  /** Metadata that comes before the first message or the response. */
+  onHeaders(id: number, buffer: Uint8Array, from: number, to: number): void {
+    const call = this.#table.get(id);
+    const isLate = call.isHeaderTold || this.streams.isInMessage(call);
+    if (isLate || this.#partialResponses.has(call)) {
+      throw outOfPlace("headers", id);
+    }
+    const { maxHeaderBytes } = this.#options;
+    if (to - from > maxHeaderBytes) {
+      const what = `response headers of ${call.name}`;
+      this.abandon(call, metadataTooLarge(what, to - from, maxHeaderBytes));
+      return;
+    }
+    const headers = decodeMetadata(buffer, from, to);
+    this.#tell(call, () => call.tellHeaders(() => headers));
   }
 
   onResponse(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
@@ -111,33 +159,31 @@ export class OutgoingCalls implements CallOwner {
     if (this.#bulkRequests.size > 0 && this.#bulkRequests.has(call)) {
       throw outOfPlace("response", id);
     }
-    if (this.#partialMessages.size > 0 && this.#partialMessages.has(call)) {
-      throw outOfPlace("response", id);
+    if (this.streams.isInMessage(call)) throw outOfPlace("response", id);
+    let totalBytes = 0;
+    if ((flags & FrameFlag.More) !== 0) {
+      totalBytes = readTotal(buffer, from, to);
+      from += 4;
     }
+    if ((flags & FrameFlag.Metadata) !== 0) from = this.#readTrailers(call, buffer, from, to);
     if ((flags & FrameFlag.More) === 0) {
       this.#deliver(call, buffer, from, to, false);
       return;
     }
-    const totalBytes = readTotal(buffer, from, to);
-    const { maxResponseBytes } = this.#limits;
+    const { maxResponseBytes } = this.#options;
     if (totalBytes > maxResponseBytes) {
       this.#deadlines.remove(call);
       call.reject(tooLarge(`response of ${call.name}`, totalBytes, maxResponseBytes));
     }
     this.#partialResponses.set(call, new Reassembly(totalBytes, call.isSettled));
-    this.onResponsePiece(flags, id, buffer, from + 4, to);
+    this.onResponsePiece(flags, id, buffer, from, to);
   }
 
   onResponsePiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
     const call = this.#table.get(id);
     const isLast = (flags & FrameFlag.More) === 0;
-    const message = this.#partialMessages.get(call);
-    if (message !== undefined) {
-      message.add(buffer, from, to, isLast);
-      if (!isLast) return;
-      this.#partialMessages.delete(call);
-      const bytes = message.take();
-      if (bytes !== undefined) this.#deliverMessage(call, bytes, 0, bytes.byteLength, true);
+    if (this.streams.isInMessage(call)) {
+      this.streams.onPiece(call, buffer, from, to, isLast);
       return;
     }
     const response = this.#partialResponses.get(call);
@@ -150,8 +196,9 @@ export class OutgoingCalls implements CallOwner {
     else this.#deliver(call, bytes, 0, bytes.byteLength, true);
   }
 
-  onError(id: number, buffer: Uint8Array, from: number, to: number): void {
+  onError(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
     const call = this.#table.get(id);
+    if ((flags & FrameFlag.Metadata) !== 0) from = this.#readTrailers(call, buffer, from, to);
     const bulk = this.#bulkRequests.get(call);
     if (bulk !== undefined) {
       // Answered before it was asked in full, so the peer is still expecting the rest.
@@ -160,7 +207,11 @@ export class OutgoingCalls implements CallOwner {
     }
     this.#partialResponses.delete(call);
     this.#endSource(call);
-    if (!call.isSettled) call.reject(decodeError(buffer.subarray(from, to)));
+    if (!call.isSettled) {
+      const error = decodeError(buffer.subarray(from, to));
+      this.#tell(call, () => call.tellTrailers());
+      call.reject(error);
+    }
     this.#finish(call);
   }
 
@@ -168,24 +219,94 @@ export class OutgoingCalls implements CallOwner {
   rejectAll(reason: PlugError): void {
     this.#partialResponses.clear();
     this.#bulkRequests.clear();
-    this.#partialMessages.clear();
-    for (const call of [...this.#table.takeAll(), ...this.#waiting.takeAll()]) call.reject(reason);
+    this.streams.clear();
+    this.#takenCounts.fill(0);
+    const waiting = this.#waiting.flatMap((calls) => calls.takeAll());
+    for (const call of [...this.#table.takeAll(), ...waiting]) call.reject(reason);
+  }
+
+  /** Calls that have not been sent settle with the reason. */
+  rejectWaiting(reason: PlugError): void {
+    for (const call of this.#waiting.flatMap((calls) => calls.takeAll())) {
+      this.#deadlines.remove(call);
+      call.reject(reason);
+    }
+  }
+
+  #preface(call: OutgoingCall): Uint8Array | undefined {
+    const { terms, parent, route } = call;
+    if (terms === undefined) return encodePreface(route.objectId, undefined);
+    const { headers: init } = terms;
+    if (init === undefined && parent?.headers === undefined) {
+      return encodePreface(route.objectId, undefined);
+    }
+    const headers = new Metadata(init);
+    if (parent?.headers !== undefined && (terms as unknown) !== parent) {
+      // What the call says itself goes before what it has from its parent.
+      const own = new Metadata(headers);
+      for (const [name, value] of parent.headers) if (!own.has(name)) headers.append(name, value);
+    }
+    const { maxSentHeaderBytes } = this.#options;
+    const bytes = encodeMetadata(headers, maxSentHeaderBytes, `headers of ${call.name}`);
+    call.hasHeaders = bytes.byteLength > 0;
+    return encodePreface(route.objectId, bytes);
+  }
+
+  #hasPlace(callClass: CallClass): boolean {
+    const taken = this.#takenCounts[callClass] as number;
+    return taken < (this.#options.allowances[callClass] as number);
+  }
+
+  #refuseNested(call: OutgoingCall): void {
+    const limit = this.#options.allowances[CallClass.Nested] as number;
+    this.#deadlines.remove(call);
+    call.reject(
+      new PlugError(
+        "resource_exhausted",
+        `${call.name} is one more than ${allowanceNames[CallClass.Nested]} ${limit}`,
+      ),
+    );
+  }
+
+  #readTrailers(call: OutgoingCall, buffer: Uint8Array, from: number, to: number): number {
+    const end = metadataEnd(buffer, from, to);
+    if (call.isSettled) return end;
+    const { maxHeaderBytes } = this.#options;
+    const byteCount = end - from - 4;
+    if (byteCount <= maxHeaderBytes) {
+      call.trailers = readMetadata(buffer, from, end);
+    } else {
+      this.#deadlines.remove(call);
+      call.reject(metadataTooLarge(`trailers of ${call.name}`, byteCount, maxHeaderBytes));
+    }
+    return end;
+  }
+
+  // What a caller's callback throws is the end of its call, and of nothing else.
+  #tell(call: OutgoingCall, tell: () => void): void {
+    if (call.isSettled) return;
+    try {
+      tell();
+    } catch (error) {
+      this.abandon(call, asPlugError(error));
+    }
   }
 
   #send(call: OutgoingCall): void {
     const { writer, value } = call;
     try {
       const byteCount = writer.size(value);
-      const { maxRequestBytes } = this.#limits;
+      const { maxRequestBytes } = this.#options;
       if (byteCount > maxRequestBytes) {
         throw tooLarge(`request of ${call.name}`, byteCount, maxRequestBytes);
       }
       this.#table.add(call);
+      this.#takenCounts[call.callClass] = (this.#takenCounts[call.callClass] as number) + 1;
       call.value = undefined;
       this.#write(call, writer, value, byteCount);
       call.sender?.open(call.id);
     } catch (error) {
-      if (call.id !== 0) this.#table.remove(call);
+      if (call.id !== 0) this.#free(call);
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
     }
@@ -197,15 +318,29 @@ export class OutgoingCalls implements CallOwner {
     value: unknown,
     byteCount: number,
   ): void {
-    const { id, deadlineAt, hasDeadline } = call;
-    const { methodId } = call.route;
+    const { id, deadlineAt, hasDeadline, preface } = call;
+    const { objectId } = call.route;
+    const methodId =
+      objectId === 0 ? call.route.methodId : call.route.methodId | firstObjectMethodId;
     const kind = FrameKind.Request;
-    const flags = call.streamFlags;
-    if (this.#outlet.fits(byteCount, hasDeadline)) {
-      this.#outlet.writeMessage(kind, flags, methodId, id, deadlineAt, writer, value, byteCount);
+    let flags = call.streamFlags;
+    if (call.parent !== undefined) flags |= FrameFlag.Nested;
+    if (call.hasHeaders) flags |= FrameFlag.Metadata;
+    if (this.#outlet.fits(byteCount, hasDeadline, preface)) {
+      this.#outlet.writeMessage(
+        kind,
+        flags,
+        methodId,
+        id,
+        deadlineAt,
+        preface,
+        writer,
+        value,
+        byteCount,
+      );
       return;
     }
-    const message = { kind, flags, methodId, requestId: id, deadlineAt };
+    const message = { kind, flags, methodId, requestId: id, deadlineAt, preface };
     const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
       this.#bulkRequests.delete(call),
     );
@@ -215,75 +350,6 @@ export class OutgoingCalls implements CallOwner {
   #stopBulk(call: OutgoingCall, bulk: BulkSend): void {
     this.#outlet.stop(bulk);
     this.#bulkRequests.delete(call);
-  }
-
-  /** Prepares a call that streams, before it begins. */
-  prepareStream(call: OutgoingCall, streamFlags: number, reader: PayloadReader<unknown>): void {
-    call.streamFlags = streamFlags;
-    if ((streamFlags & FrameFlag.ClientStreams) !== 0) {
-      call.sender = new MessageSender(
-        streamOutlet(this.#outlet, 0, this.#streams.maxMessageBytes),
-        this.#streams.sendPool,
-        this.#streams.peerWindowBytes,
-      );
-    }
-    if ((streamFlags & FrameFlag.ServerStreams) !== 0) {
-      call.messageReader = reader;
-      call.receiver = new MessageReceiver(
-        {
-          sendCredit: (byteCount) =>
-            this.#outlet.write(FrameKind.Credit, 0, call.id, creditPayload(byteCount)),
-          cancel: () => this.abandon(call, new PlugError("cancelled", `${call.name} was left`)),
-        },
-        this.#streams.receivePool,
-        this.#streams.windowBytes,
-      );
-    }
-  }
-
-  onMessage(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
-    const call = this.#table.get(id);
-    const { receiver } = call;
-    if (receiver === undefined || this.#partialMessages.has(call)) throw outOfPlace("message", id);
-    if (!call.isSettled) receiver.start(id, (flags & FrameFlag.More) !== 0);
-    if ((flags & FrameFlag.More) === 0) {
-      this.#deliverMessage(call, buffer, from, to, false);
-      return;
-    }
-    const totalBytes = readTotal(buffer, from, to);
-    const { maxResponseBytes } = this.#limits;
-    if (totalBytes > maxResponseBytes) {
-      this.abandon(call, tooLarge(`message of ${call.name}`, totalBytes, maxResponseBytes));
-    }
-    const message = new Reassembly(totalBytes, call.isSettled);
-    this.#partialMessages.set(call, message);
-    message.add(buffer, from + 4, to, false);
-  }
-
-  onCredit(id: number, buffer: Uint8Array, from: number, to: number): void {
-    const call = this.#table.get(id);
-    if (call.sender === undefined) throw outOfPlace("credit", id);
-    if (!call.isSettled) call.sender.onCredit(readCredit(buffer, from, to));
-  }
-
-  #deliverMessage(
-    call: OutgoingCall,
-    buffer: Uint8Array,
-    from: number,
-    to: number,
-    owned: boolean,
-  ): void {
-    if (call.isSettled) return;
-    try {
-      const { maxResponseBytes } = this.#limits;
-      if (to - from > maxResponseBytes) {
-        throw tooLarge(`message of ${call.name}`, to - from, maxResponseBytes);
-      }
-      const reader = call.messageReader as PayloadReader<unknown>;
-      call.receiver?.push(reader.read(buffer, from, to, owned), to - from);
-    } catch (error) {
-      this.abandon(call, asPlugError(error));
-    }
   }
 
   // The callee has said its last word, and expects to hear that no more messages come.
@@ -296,11 +362,14 @@ export class OutgoingCalls implements CallOwner {
     this.#endSource(call);
     if (!call.isSettled) {
       try {
-        const { maxResponseBytes } = this.#limits;
+        const { maxResponseBytes } = this.#options;
         if (to - from > maxResponseBytes) {
           throw tooLarge(`response of ${call.name}`, to - from, maxResponseBytes);
         }
-        call.resolve(call.reader.read(buffer, from, to, owned));
+        const response = call.reader.read(buffer, from, to, owned);
+        // Most calls have no terms, and nothing to be told.
+        if (call.terms !== undefined) call.tellMetadata();
+        call.resolve(response);
       } catch (error) {
         call.reject(asPlugError(error));
       }
@@ -311,11 +380,18 @@ export class OutgoingCalls implements CallOwner {
   // The peer has said its last word on the call.
   #finish(call: OutgoingCall): void {
     this.#deadlines.remove(call);
-    if (call.streamFlags !== 0) this.#partialMessages.delete(call);
-    this.#table.remove(call);
+    if (call.streamFlags !== 0) this.streams.forget(call);
+    this.#free(call);
+    const waiting = this.#waiting[call.callClass];
+    if (waiting === undefined) return;
     // More than one may start: one that cannot be encoded does not use the place that came free.
-    while (this.#waiting.count > 0 && this.#table.count < this.#limits.maxInFlightCalls) {
-      this.#send(this.#waiting.take() as OutgoingCall);
+    while (waiting.count > 0 && this.#hasPlace(call.callClass)) {
+      this.#send(waiting.take() as OutgoingCall);
     }
+  }
+
+  #free(call: OutgoingCall): void {
+    this.#table.remove(call);
+    this.#takenCounts[call.callClass] = (this.#takenCounts[call.callClass] as number) - 1;
   }
 }

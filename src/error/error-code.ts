@@ -149,3 +149,27 @@ export type ErrorCode = keyof typeof errorCodes;
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorCodes, text);
 }
+
+// The codes that gRPC has too, by its number.
+const byGrpc = new Map<number, ErrorCode>(
+  Object.entries(errorCodes)
+    .filter(([, { raisedBy }]) => raisedBy === "anyone")
+    .map(([code, { grpc }]) => [grpc, code as ErrorCode]),
+);
+
+/** The code for a status number of gRPC, `unknown` for one that gRPC does not have. */
+export function codeFromGrpc(status: number): ErrorCode {
+  return byGrpc.get(status) ?? "unknown";
+}
+
+/** What Connect calls a code, such as `"canceled"`; those of the runtime alone as gRPC has them. */
+export function connectCode(code: ErrorCode): string {
+  const name = codeFromGrpc(errorCodes[code].grpc);
+  return name === "cancelled" ? "canceled" : name;
+}
+
+/** The code for one of Connect's names, `unknown` for what is none of them. */
+export function codeFromConnect(name: string): ErrorCode {
+  const code = name === "canceled" ? "cancelled" : name;
+  return isErrorCode(code) && errorCodes[code].raisedBy === "anyone" ? code : "unknown";
+}

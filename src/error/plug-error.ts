@@ -16,10 +16,30 @@ export interface ProcessEnd {
   readonly stderrTail: readonly string[];
 }
 
+/**
+ * A typed detail of an error: a `google.protobuf.Any`, as `anyPack` of `@bufbuild/protobuf/wkt`
+ * makes it and `anyUnpack` takes it.
+ */
+export interface ErrorDetail {
+  readonly $typeName: "google.protobuf.Any";
+  /** Such as `"type.googleapis.com/google.rpc.BadRequest"`. */
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
 export interface PlugErrorOptions {
   /** `"peer"` if the other side reported it. @defaultValue `"local"` */
   readonly origin?: "local" | "peer";
   readonly cause?: unknown;
+  /**
+   * What a caller can go by, beside the code. They cross to it up to 16 KiB, all or none; not on
+   * wire 1.
+   *
+   * @defaultValue none
+   */
+  readonly details?: readonly ErrorDetail[];
+  /** Where the other side threw it, if that side tells: see `exposeStack`. */
+  readonly peerStack?: string | undefined;
   /** For a program that failed to start, or that ended: how. */
   readonly process?: ProcessEnd;
 }
@@ -37,6 +57,10 @@ export class PlugError extends Error {
   readonly rawMessage: string;
   /** `"peer"` if the other side reported it, `"local"` if it arose on this side. */
   readonly origin: "local" | "peer";
+  /** Typed details, in the order that they were given. */
+  readonly details: readonly ErrorDetail[];
+  /** The stack on the other side; undefined unless that runs with `exposeStack`. */
+  declare readonly peerStack?: string;
   /** For a program that failed to start, or that ended: how. */
   declare readonly process?: ProcessEnd;
 
@@ -45,6 +69,8 @@ export class PlugError extends Error {
     this.code = code;
     this.rawMessage = message;
     this.origin = options.origin ?? "local";
+    this.details = options.details ?? [];
+    if (options.peerStack !== undefined) this.peerStack = options.peerStack;
     if (options.process !== undefined) this.process = options.process;
   }
 

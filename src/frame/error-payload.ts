@@ -1,11 +1,16 @@
 // The payload of an error frame: what of an error crosses to the other side.
 //
-//   message Error { string code = 1; string message = 2; }
+//   message Error {
+//     string code = 1;
+//     string message = 2;
+//     repeated google.protobuf.Any details = 3;
+//     string stack = 4;
+//   }
 
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 import { type ErrorCode, errorCodes, isErrorCode } from "../error/error-code.ts";
-import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { type ErrorDetail, isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 
 /** Longer messages are cut: an error is for reading. */
@@ -14,15 +19,79 @@ export const maxErrorMessageChars = 8 * 1024;
 /** Who says it: a handler may not use the codes that the runtime alone raises. */
 export type ErrorSpeaker = "handler" | "runtime";
 
-/** A failure, as a handler may have thrown it: `PlugError` or anything else. */
-export function encodeError(error: unknown, speaker: ErrorSpeaker = "handler"): Uint8Array {
+/**
+ * More than that, and the details are left out. An error goes out in one frame, with the longest
+ * trailers: 24 KiB of text, as much of details, stack and a note, and 16 KiB of trailers.
+ */
+export const maxErrorDetailBytes = 16 * 1024;
+const maxStackChars = 2 * 1024;
+
+/**
+ * A failure, as a handler may have thrown it: `PlugError` or anything else. Its stack goes along
+ * with `exposeStack` alone.
+ */
+export function encodeError(
+  error: unknown,
+  speaker: ErrorSpeaker = "handler",
+  exposeStack = false,
+): Uint8Array {
   const { code, message } = errorText(error, speaker);
+  const writer = new BinaryWriter();
+  const details = detailsOf(error).map(encodeDetail);
+  const detailBytes = details.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const isTooMuch = detailBytes > maxErrorDetailBytes;
+  const note = isTooMuch
+    ? ` (its details were left out: ${detailBytes} bytes, more than ${maxErrorDetailBytes})`
+    : "";
+  writer.tag(1, WireType.LengthDelimited).string(code);
+  writer.tag(2, WireType.LengthDelimited).string(message + note);
+  if (!isTooMuch) {
+    for (const detail of details) writer.tag(3, WireType.LengthDelimited).bytes(detail);
+  }
+  const stack = exposeStack ? stackOf(error) : "";
+  if (stack !== "") writer.tag(4, WireType.LengthDelimited).string(stack);
+  return writer.finish();
+}
+
+// It may be of another copy of this package, older or newer, or have been tampered with.
+function detailsOf(error: unknown): readonly ErrorDetail[] {
+  if (!isPlugError(error)) return [];
+  const { details } = error as { readonly details: unknown };
+  return Array.isArray(details) ? details.filter(isDetail) : [];
+}
+
+function isDetail(value: Partial<ErrorDetail> | null | undefined): value is ErrorDetail {
+  return typeof value?.typeUrl === "string" && value.value instanceof Uint8Array;
+}
+
+function encodeDetail({ typeUrl, value }: ErrorDetail): Uint8Array {
   return new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
-    .string(code)
+    .string(typeUrl)
     .tag(2, WireType.LengthDelimited)
-    .string(message)
+    .bytes(value)
     .finish();
+}
+
+function decodeDetail(bytes: Uint8Array): ErrorDetail {
+  const reader = new BinaryReader(bytes);
+  let typeUrl = "";
+  let value: Uint8Array = new Uint8Array(0);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1 && wireType === WireType.LengthDelimited) typeUrl = reader.string();
+    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.bytes();
+    else reader.skip(wireType, field);
+  }
+  return { $typeName: "google.protobuf.Any", typeUrl, value };
+}
+
+function stackOf(error: unknown): string {
+  try {
+    return error instanceof Error ? String(error.stack ?? "").slice(0, maxStackChars) : "";
+  } catch {
+    return ""; // a getter of whoever threw it
+  }
 }
 
 /** The code and the text that the caller will see. */
@@ -39,26 +108,35 @@ export function errorText(
 }
 
 /**
- * Rebuilds a failure that the peer reported. Only the fields named here cross over.
+ * Rebuilds a failure that the peer reported. Only the fields named here cross over; what it keeps
+ * of the bytes is copied.
  *
  * Bytes that are not an error give an error that says so; this never throws.
  */
 export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handler"): PlugError {
   let code = "";
   let message = "";
+  let peerStack: string | undefined;
+  let details: ErrorDetail[] = [];
   try {
-    const reader = new BinaryReader(payload);
+    const reader = new BinaryReader(payload.slice());
     while (reader.pos < reader.len) {
       const [field, wireType] = reader.tag();
-      if (field === 1 && wireType === WireType.LengthDelimited) code = reader.string();
-      else if (field === 2 && wireType === WireType.LengthDelimited) message = reader.string();
+      if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
+      else if (field === 1) code = reader.string();
+      else if (field === 2) message = reader.string();
+      else if (field === 3) details.push(decodeDetail(reader.bytes()));
+      else if (field === 4) peerStack = reader.string();
       else reader.skip(wireType, field);
     }
   } catch {
     message = `an error of ${payload.byteLength} bytes that could not be read`;
+    details = [];
   }
   return new PlugError(permitted(code, speaker), cutText(message), {
     origin: "peer",
+    details,
+    peerStack,
   });
 }
 

@@ -31,21 +31,19 @@ export const FrameKind = {
   End: 7,
   /** So many bytes of a stream's messages, a u32, have been read. */
   Credit: 8,
+  /** From the callee: metadata that comes before its first message or response. */
+  Headers: 9,
+  /** Is answered with a pong of the same id. */
+  Ping: 10,
+  Pong: 11,
+  /** The sender takes no new calls; the payload is an error that says why. */
+  GoAway: 12,
+  /** The methods of a service that references may be of. */
+  Service: 13,
+  /** The object of this id, a u32, is not referred to any more. */
+  Release: 14,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
-
-const lastKind = FrameKind.Credit;
-const kindNames = [
-  "",
-  "request",
-  "response",
-  "error",
-  "continue",
-  "cancel",
-  "message",
-  "end",
-  "credit",
-];
 
 /** Bits of the flags byte. Values are on the wire. */
 export const FrameFlag = {
@@ -60,24 +58,67 @@ export const FrameFlag = {
   ClientStreams: 0x08,
   /** On a request: the caller takes messages, and there is none in the response. */
   ServerStreams: 0x10,
+  /** Metadata, led by its length, a u32, comes before the message. */
+  Metadata: 0x20,
+  /** On a request: it is made for a call of the receiver's, and has an allowance of its own. */
+  Nested: 0x40,
   /** A receiver that does not know the kind skips the frame. */
   Ignorable: 0x80,
 } as const;
 
-const knownFlags = Object.values(FrameFlag).reduce((all: number, flag) => all | flag, 0);
+interface KindRule {
+  readonly name: string;
+  /** Flags that may be set, beside `Ignorable`. */
+  readonly may: number;
+  /** Flags that must be. */
+  readonly must: number;
+}
+
+const { More, FromCallee, Deadline, ClientStreams, ServerStreams, Nested } = FrameFlag;
+const anyRequest = More | Deadline | ClientStreams | ServerStreams | FrameFlag.Metadata | Nested;
+
+// By kind.
+const rules: readonly (KindRule | undefined)[] = [
+  undefined,
+  { name: "request", may: anyRequest, must: 0 },
+  { name: "response", may: More | FromCallee | FrameFlag.Metadata, must: FromCallee },
+  { name: "error", may: FromCallee | FrameFlag.Metadata, must: FromCallee },
+  { name: "continue", may: More | FromCallee, must: 0 },
+  { name: "cancel", may: 0, must: 0 },
+  { name: "message", may: More | FromCallee, must: 0 },
+  { name: "end", may: 0, must: 0 },
+  { name: "credit", may: FromCallee, must: 0 },
+  { name: "headers", may: FromCallee, must: FromCallee },
+  { name: "ping", may: 0, must: 0 },
+  { name: "pong", may: 0, must: 0 },
+  { name: "go-away", may: 0, must: 0 },
+  { name: "service", may: 0, must: 0 },
+  { name: "release", may: 0, must: 0 },
+];
 
 /** For error texts and traces; a number for a kind that is not known. */
 export function kindName(kind: number): string {
-  return kindNames[kind] ?? `kind ${kind}`;
+  return rules[kind]?.name ?? `kind ${kind}`;
 }
 
 export function isKnownKind(kind: number): boolean {
-  return kind >= FrameKind.Request && kind <= lastKind;
+  return rules[kind] !== undefined;
 }
 
-export function unknownFlags(flags: number): number {
-  return flags & ~knownFlags;
+/** Flags of a frame of a known kind that may not be there, and those that are missing. */
+export function wrongFlags(
+  kind: number,
+  flags: number,
+): { readonly extra: number; readonly missing: number } | undefined {
+  const { may, must } = rules[kind] as KindRule;
+  const extra = flags & ~(may | FrameFlag.Ignorable);
+  const missing = must & ~flags;
+  return extra === 0 && missing === 0 ? undefined : { extra, missing };
 }
+
+/** Method ids from here on are of objects: the rest of the id is the method's place among those of
+ * the object's service, and the object's id, a u32, comes before the message. */
+export const firstObjectMethodId = 0x8000;
 
 export function writeHeader(
   view: DataView,

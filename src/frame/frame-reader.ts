@@ -13,7 +13,7 @@ import {
   lengthAt,
   methodAt,
   requestIdAt,
-  unknownFlags,
+  wrongFlags,
 } from "./frame-header.ts";
 
 /** Takes the frames that a reader finds, in wire order. */
@@ -99,14 +99,12 @@ export class FrameReader {
     const payloadBytes = view.getUint32(at + lengthAt, true);
     const kind = view.getUint8(at + kindAt);
     const flags = view.getUint8(at + flagsAt);
-    if (!isKnownKind(kind) && (flags & FrameFlag.Ignorable) === 0) {
-      throw new PlugError("protocol_error", `frame ${kindName(kind)} is unknown`);
-    }
-    if (unknownFlags(flags) !== 0) {
-      throw new PlugError(
-        "protocol_error",
-        `${kindName(kind)} frame has unknown flags 0x${unknownFlags(flags).toString(16)}`,
-      );
+    if (!isKnownKind(kind)) {
+      if ((flags & FrameFlag.Ignorable) === 0) {
+        throw new PlugError("protocol_error", `frame ${kindName(kind)} is unknown`);
+      }
+    } else if (wrongFlags(kind, flags) !== undefined) {
+      throw flagsError(kind, flags);
     }
     if (payloadBytes > this.#maxPayloadBytes) {
       throw new PlugError(
@@ -145,4 +143,13 @@ export class FrameReader {
     this.#spillBytes += end - from;
     return end;
   }
+}
+
+function flagsError(kind: number, flags: number): PlugError {
+  const { extra, missing } = wrongFlags(kind, flags) as { extra: number; missing: number };
+  const what =
+    extra === 0
+      ? `lacks flags 0x${missing.toString(16)}`
+      : `has flags 0x${extra.toString(16)}, which it may not have`;
+  return new PlugError("protocol_error", `${kindName(kind)} frame ${what}`);
 }

@@ -6,27 +6,29 @@
 //     Hello hello = 10;     // ours; ./../frame/PROTOCOL.md says what each side puts into it
 //   }
 
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 import { checkedLimits, type Limits } from "../call/limits.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
+import {
+  decodeService,
+  eachField,
+  encodeService,
+  type ServicePayload,
+} from "../frame/service-payload.ts";
 
 /** The version of wire 2 that this code speaks. */
 export const wire2 = 2;
 
 export type Role = "host" | "plugin";
 
-export interface HelloService {
-  /** The full name. */
-  readonly name: string;
-  /** From the host: the versions that it can work with. From the plugin: the one that it chose. */
-  readonly versions: readonly number[];
-  /** From the plugin: the names of its methods. Their ids count up from `firstMethodId`. */
-  readonly methods: readonly string[];
-  readonly firstMethodId: number;
-}
+/**
+ * Wanted by the host: its versions are those that the host can work with. Served by the plugin: the
+ * one that it chose, with its methods. Offered by the host: both.
+ */
+export type HelloService = ServicePayload;
 
 export interface HelloTransport {
   readonly kind: string;
@@ -47,6 +49,10 @@ export interface Hello {
   readonly runtime: string;
   /** From the plugin: why it will not serve. */
   readonly error: PlugError | undefined;
+  /** From the host: what the plugin may call. */
+  readonly offers: readonly HelloService[];
+  /** Marks the references of the sender: not 0, and by chance not that of another. */
+  readonly origin: number;
 }
 
 export interface Handshake {
@@ -62,6 +68,9 @@ const limitNames: readonly (keyof Limits)[] = [
   "maxInFlightCalls",
   "streamWindowBytes",
   "connectionWindowBytes",
+  "maxInFlightStreams",
+  "maxNestedCalls",
+  "maxMetadataBytes",
 ];
 
 const roles: readonly (Role | undefined)[] = [undefined, "host", "plugin"];
@@ -83,12 +92,7 @@ function writeHello(writer: BinaryWriter, hello: Hello): void {
   writer.tag(1, WireType.Varint).uint32(roles.indexOf(hello.role));
   for (const protocol of hello.protocols) writer.tag(2, WireType.Varint).uint32(protocol);
   for (const service of hello.services) {
-    writer.tag(3, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.LengthDelimited).string(service.name);
-    for (const version of service.versions) writer.tag(2, WireType.Varint).uint32(version);
-    for (const method of service.methods) writer.tag(3, WireType.LengthDelimited).string(method);
-    if (service.firstMethodId > 0) writer.tag(4, WireType.Varint).uint32(service.firstMethodId);
-    writer.join();
+    writer.tag(3, WireType.LengthDelimited).bytes(encodeService(service));
   }
   writer.tag(4, WireType.LengthDelimited).fork();
   for (const [i, name] of limitNames.entries()) {
@@ -106,6 +110,10 @@ function writeHello(writer: BinaryWriter, hello: Hello): void {
   if (hello.error !== undefined) {
     writer.tag(7, WireType.LengthDelimited).bytes(encodeError(hello.error, "runtime"));
   }
+  for (const offer of hello.offers) {
+    writer.tag(8, WireType.LengthDelimited).bytes(encodeService(offer));
+  }
+  if (hello.origin !== 0) writer.tag(9, WireType.Bit32).fixed32(hello.origin);
 }
 
 /** Fields that are not known are skipped. @throws {Error} The bytes are not protobuf. */
@@ -113,11 +121,12 @@ export function decodeHandshake(bytes: Uint8Array): Handshake {
   let version = 0;
   let magic = "";
   let hello: Hello | undefined;
-  eachField(bytes, (field, reader) => {
-    if (field === 1) version = reader.uint32();
-    else if (field === 2) magic = reader.string();
-    else if (field === 10) hello = readHello(reader.bytes());
-    else return false;
+  eachField(bytes, (field, wireType, reader) => {
+    if (field === 1 && wireType === WireType.Varint) version = reader.uint32();
+    else if (field === 2 && wireType === WireType.LengthDelimited) magic = reader.string();
+    else if (field === 10 && wireType === WireType.LengthDelimited) {
+      hello = readHello(reader.bytes());
+    } else return false;
     return true;
   });
   return { version, magic, hello };
@@ -132,39 +141,34 @@ function readHello(bytes: Uint8Array): Hello {
     transports: [] as HelloTransport[],
     runtime: "",
     error: undefined as PlugError | undefined,
+    offers: [] as HelloService[],
+    origin: 0,
   };
-  eachField(bytes, (field, reader) => {
-    if (field === 1) hello.role = roles[reader.uint32()];
-    else if (field === 2) hello.protocols.push(reader.uint32());
-    else if (field === 3) hello.services.push(readService(reader.bytes()));
-    else if (field === 4) hello.limits = readLimits(reader.bytes());
-    else if (field === 5) hello.transports.push(readTransport(reader.bytes()));
-    else if (field === 6) hello.runtime = reader.string();
-    else if (field === 7) hello.error = decodeError(reader.bytes(), "runtime");
+  eachField(bytes, (field, wireType, reader) => {
+    if (wireType === WireType.LengthDelimited) {
+      if (field === 3) hello.services.push(decodeService(reader.bytes()));
+      else if (field === 4) hello.limits = readLimits(reader.bytes());
+      else if (field === 5) hello.transports.push(readTransport(reader.bytes()));
+      else if (field === 6) hello.runtime = reader.string();
+      else if (field === 7) hello.error = decodeError(reader.bytes(), "runtime");
+      else if (field === 8) hello.offers.push(decodeService(reader.bytes()));
+      else return false;
+    } else if (wireType === WireType.Varint) {
+      if (field === 1) hello.role = roles[reader.uint32()];
+      else if (field === 2) hello.protocols.push(reader.uint32());
+      else return false;
+    } else if (field === 9 && wireType === WireType.Bit32) hello.origin = reader.fixed32();
     else return false;
     return true;
   });
   return hello;
 }
 
-function readService(bytes: Uint8Array): HelloService {
-  const service = { name: "", versions: [] as number[], methods: [] as string[], firstMethodId: 0 };
-  eachField(bytes, (field, reader) => {
-    if (field === 1) service.name = reader.string();
-    else if (field === 2) service.versions.push(reader.uint32());
-    else if (field === 3) service.methods.push(reader.string());
-    else if (field === 4) service.firstMethodId = reader.uint32();
-    else return false;
-    return true;
-  });
-  return service;
-}
-
 function readLimits(bytes: Uint8Array): Partial<Limits> {
   const limits: { -readonly [K in keyof Limits]?: number } = {};
-  eachField(bytes, (field, reader) => {
+  eachField(bytes, (field, wireType, reader) => {
     const name = limitNames[field - 1];
-    if (name === undefined) return false;
+    if (name === undefined || wireType !== WireType.Varint) return false;
     limits[name] = reader.uint32();
     return true;
   });
@@ -173,9 +177,9 @@ function readLimits(bytes: Uint8Array): Partial<Limits> {
 
 function readTransport(bytes: Uint8Array): HelloTransport {
   const transport = { kind: "", fds: [] as number[] };
-  eachField(bytes, (field, reader) => {
-    if (field === 1) transport.kind = reader.string();
-    else if (field === 2) transport.fds.push(reader.uint32());
+  eachField(bytes, (field, wireType, reader) => {
+    if (field === 1 && wireType === WireType.LengthDelimited) transport.kind = reader.string();
+    else if (field === 2 && wireType === WireType.Varint) transport.fds.push(reader.uint32());
     else return false;
     return true;
   });
@@ -195,21 +199,5 @@ export function peerLimits(limits: Partial<Limits>, runtime: string): Limits {
     throw new PlugError("handshake_mismatch", `the limits of the peer (${runtime}): ${why}`, {
       cause,
     });
-  }
-}
-
-// More than any peer has to say: method ids have 16 bits. A message of many empty fields would
-// make objects of far more memory than it has bytes.
-const maxFieldCount = 70_000;
-
-function eachField(
-  bytes: Uint8Array,
-  read: (field: number, reader: BinaryReader) => boolean,
-): void {
-  const reader = new BinaryReader(bytes);
-  for (let count = 1; reader.pos < reader.len; count++) {
-    if (count > maxFieldCount) throw new Error(`more than ${maxFieldCount} fields`);
-    const [field, wireType] = reader.tag();
-    if (!read(field, reader)) reader.skip(wireType, field);
   }
 }

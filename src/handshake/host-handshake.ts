@@ -36,6 +36,8 @@ export type HostOutcome =
       readonly limits: Limits;
       readonly transport: HelloTransport;
       readonly runtime: string;
+      /** Marks the plugin's references. */
+      readonly origin: number;
     };
 
 // The Go original reads its first frame into a buffer of one page.
@@ -54,6 +56,8 @@ export function offerFrame(
   wanted: readonly WantedService[],
   limits: Limits,
   transports: readonly HelloTransport[],
+  offers: readonly HelloService[] = [],
+  origin = 0,
 ): Uint8Array {
   const first = wanted[0] as WantedService;
   const frame = wire1Frame(
@@ -74,13 +78,15 @@ export function offerFrame(
         transports,
         runtime: runtimeName,
         error: undefined,
+        offers,
+        origin,
       },
     }),
   );
   if (frame.byteLength > maxOfferBytes) {
     throw new PlugError(
       "resource_exhausted",
-      `the handshake for ${wanted.length} services has ${frame.byteLength} bytes, more than ${maxOfferBytes}; load fewer services at once`,
+      `the handshake for ${wanted.length} services and ${offers.length} offered ones has ${frame.byteLength} bytes, more than ${maxOfferBytes}; load or offer fewer at once`,
     );
   }
   return frame;
@@ -268,6 +274,7 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
     limits: peerLimits(hello.limits, hello.runtime),
     transport,
     runtime: hello.runtime,
+    origin: hello.origin,
   };
 }
 

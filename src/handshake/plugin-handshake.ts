@@ -9,6 +9,7 @@ import {
   decodeHandshake,
   encodeHandshake,
   type Hello,
+  type HelloService,
   type HelloTransport,
   peerLimits,
   wire2,
@@ -29,12 +30,23 @@ export interface ServedService {
 /** What the host wants. */
 export type Decision =
   /** A Go host, for one service. Answer with `answer`, then speak wire 1 on the same streams. */
-  | { readonly wire: 1; readonly service: ServedService; readonly answer: Uint8Array }
+  | {
+      readonly wire: 1;
+      readonly service: ServedService;
+      readonly version: number;
+      readonly answer: Uint8Array;
+    }
   /** Attach to one of `transports`, then answer with `answer(kind)`. */
   | {
       readonly wire: 2;
       readonly hostLimits: Limits;
       readonly transports: readonly HelloTransport[];
+      /** The versions that were agreed on, by full name, of the services that the host wants. */
+      readonly versions: ReadonlyMap<string, number>;
+      /** What the host offers in turn. */
+      readonly offers: readonly HelloService[];
+      /** Marks the host's references. */
+      readonly hostOrigin: number;
       readonly answer: (transport: HelloTransport) => Uint8Array;
     }
   /** Answer with `answer` and give up. */
@@ -80,9 +92,9 @@ export class OfferReader {
   }
 
   /** What to do about the offer. Call it when `push` has said that it is complete. */
-  decide(served: readonly ServedService[], limits: Limits): Decision {
+  decide(served: readonly ServedService[], limits: Limits, origin = 0): Decision {
     const { id, payload } = this.#frame as { readonly id: number; readonly payload: Uint8Array };
-    return decide(id, payload, served, limits);
+    return decide(id, payload, served, limits, origin);
   }
 }
 
@@ -99,6 +111,7 @@ function decide(
   payload: Uint8Array,
   served: readonly ServedService[],
   limits: Limits,
+  origin: number,
 ): Decision {
   let version: number;
   let magic: string;
@@ -109,7 +122,7 @@ function decide(
     throw notAHost(error);
   }
   if (hello === undefined) return decideWire1(id, version, magic, served);
-  return decideWire2(id, hello, served, limits);
+  return decideWire2(id, hello, served, limits, origin);
 }
 
 function decideWire1(
@@ -120,15 +133,17 @@ function decideWire1(
 ): Decision {
   const serviceIndex = id >> 8;
   const atIndex = served.filter(({ index }) => index === serviceIndex);
-  const service = atIndex.find((other) => other.magic === magic && other.version === version);
+  const service = atIndex.find(
+    (other) => other.magic === magic && other.versions.includes(version),
+  );
   if (service !== undefined) {
     const answer = wire1Frame(id, encodeHandshake({ version, magic, hello: undefined }));
-    return { wire: 1, service, answer };
+    return { wire: 1, service, version, answer };
   }
   // The original says which of the two differs; so do we, with the values of both sides.
   const ours = served.map(
-    ({ name, index, magic, version }) =>
-      `${name} (service index ${index}, magic "${magic}", version ${version})`,
+    ({ name, index, magic, versions }) =>
+      `${name} (service index ${index}, magic "${magic}", version ${versions.join(" or ")})`,
   );
   const what =
     atIndex.length === 0
@@ -155,6 +170,8 @@ function refusal(id: number, isOurs: boolean, error: PlugError): Uint8Array {
     transports: [],
     runtime: runtimeName,
     error,
+    offers: [],
+    origin: 0,
   };
   return wire1Frame(id, encodeHandshake({ version: 0, magic: "", hello }));
 }
@@ -164,6 +181,7 @@ function decideWire2(
   hello: Hello,
   served: readonly ServedService[],
   limits: Limits,
+  origin: number,
 ): Decision {
   try {
     if (!hello.protocols.includes(wire2)) {
@@ -186,6 +204,9 @@ function decideWire2(
       wire: 2,
       hostLimits: peerLimits(hello.limits, hello.runtime),
       transports: hello.transports,
+      versions: new Map(services.map(({ name, versions }) => [name, versions[0] as number])),
+      offers: hello.offers,
+      hostOrigin: hello.origin,
       answer: (transport) =>
         wire1Frame(
           id,
@@ -199,6 +220,8 @@ function decideWire2(
               transports: [transport],
               runtime: runtimeName,
               error: undefined,
+              offers: [],
+              origin,
             },
           }),
         ),

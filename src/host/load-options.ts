@@ -1,8 +1,13 @@
 // The options of every load: defaults and checks in one place.
 
-import { checkedLimits, type Limits } from "../call/limits.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
+import { checkServed, type Pair, type Served } from "../rpc/handler.ts";
+import {
+  checkedPeerOptions,
+  type CheckedPeerOptions,
+  type PeerOptions,
+} from "../rpc/peer-options.ts";
 
 /** A line that a plugin printed. */
 export interface PluginLine {
@@ -14,7 +19,7 @@ export interface PluginLine {
 }
 
 /** Options of every load. All are optional. */
-export interface LoadOptions {
+export interface LoadOptions extends PeerOptions {
   /** Arguments of the program. @defaultValue none */
   readonly args?: readonly string[] | undefined;
 
@@ -71,26 +76,14 @@ export interface LoadOptions {
    */
   readonly logger?: ((line: PluginLine) => void) | false | undefined;
 
-  /** Largest message accepted, in bytes. @defaultValue 64 MiB, see `Limits` */
-  readonly maxMessageBytes?: number | undefined;
-
-  /** Calls in flight at once. @defaultValue 16,384, see `Limits` */
-  readonly maxInFlightCalls?: number | undefined;
-
   /**
-   * Bytes of messages that one stream may have on their way to this side, or waiting in it for
-   * their reader.
+   * Services that the plugin may call while it is loaded, with what answers:
+   * `[[Logger, logger]]`. A handler of the plugin gets them by `context.host(Logger)`. Plugins built
+   * with the Go original cannot call them.
    *
-   * @defaultValue 256 KiB, see `Limits`. Valid: 1 KiB to 1 GiB.
+   * @defaultValue none
    */
-  readonly streamWindowBytes?: number | undefined;
-
-  /**
-   * The same for all streams together.
-   *
-   * @defaultValue 16 MiB, see `Limits`. Valid: 1 KiB to 1 GiB.
-   */
-  readonly connectionWindowBytes?: number | undefined;
+  readonly offer?: readonly Pair<any>[] | undefined;
 
   /**
    * How the bytes travel. The best that both sides have is chosen; naming one here forces it, and
@@ -103,7 +96,7 @@ export interface LoadOptions {
 }
 
 /** All options, checked. */
-export interface CheckedLoadOptions {
+export interface CheckedLoadOptions extends CheckedPeerOptions {
   readonly args: readonly string[];
   readonly cwd: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -113,7 +106,7 @@ export interface CheckedLoadOptions {
   readonly drainTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly logger: (line: PluginLine) => void;
-  readonly limits: Limits;
+  readonly offer: readonly Served[];
   readonly transport: "stdio" | "socket" | undefined;
 }
 
@@ -132,9 +125,14 @@ const shapes: readonly (readonly [
   ["args", (value) => Array.isArray(value) && value.every(isString), "an array of strings"],
   ["cwd", isString, "a string"],
   ["env", (value) => typeof value === "object" && value !== null, "an object of strings"],
+  ["offer", isListOfPairs, "an array of [service, handler]"],
   ["signal", (value) => value instanceof AbortSignal, "an AbortSignal"],
   ["logger", (value) => value === false || typeof value === "function", "a function or false"],
 ];
+
+function isListOfPairs(value: unknown): boolean {
+  return Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2);
+}
 
 function isString(value: unknown): value is string {
   return typeof value === "string";
@@ -167,9 +165,16 @@ export function checkedLoadOptions(options: LoadOptions): CheckedLoadOptions {
     drainTimeoutMs: checkedSpan("drainTimeoutMs", options.drainTimeoutMs, 0),
     stopTimeoutMs: checkedSpan("stopTimeoutMs", options.stopTimeoutMs, 0),
     logger: checkedLogger(options.logger),
-    limits: checkedLimits(options),
+    ...checkedPeerOptions(options),
+    offer: checkedOffer(options.offer),
     transport,
   };
+}
+
+function checkedOffer(offer: LoadOptions["offer"]): readonly Served[] {
+  const served = (offer ?? []).map(([service, handler]) => ({ service, handler }));
+  checkServed(served);
+  return served;
 }
 
 function checkedSpan(

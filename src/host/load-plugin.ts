@@ -4,11 +4,13 @@ import type { ConnectionEvents } from "../call/client-connection.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
 import { bindService, type CallTarget, type MethodIds } from "../rpc/bound-service.ts";
+import { checkTable, tableOf } from "../rpc/handler.ts";
 import type { Service } from "../rpc/service.ts";
-import { checkedLoadOptions, type LoadOptions } from "./load-options.ts";
+import { versionsOf } from "../rpc/versions.ts";
+import { checkedLoadOptions, type CheckedLoadOptions, type LoadOptions } from "./load-options.ts";
 import { LoadedPlugin, type PluginHandle } from "./plugin-handle.ts";
 import { programOf } from "./program.ts";
-import { startPlugin } from "./start-plugin.ts";
+import { startPlugin, type WantedMethods } from "./start-plugin.ts";
 
 /** Services by the names that their clients shall have. */
 export type ServiceMap = Readonly<Record<string, Service<object, never>>>;
@@ -78,9 +80,10 @@ export async function loadService<C extends object, H extends object>(
 export function makeClient<C extends object, H extends object>(
   service: Service<C, H>,
   methodIds: MethodIds,
-  target: CallTarget & PluginHandle,
+  target: CallTarget & PluginHandle & Pick<CheckedLoadOptions, "interceptors">,
 ): C & AsyncDisposable {
-  const client = new service.client(bindService(service, methodIds, target));
+  const { interceptors } = target;
+  const client = new service.client(bindService(service, methodIds, target, { interceptors }));
   handles.set(client, target);
   return client;
 }
@@ -98,31 +101,28 @@ async function load(
     throw new PlugError("cancelled", "the load was given up", { cause: checked.signal.reason });
   }
   const plugin = new LoadedPlugin(program.name, checked);
-  const wanted = services.map(({ typeName, index, magic, version, methods }) => ({
-    name: typeName,
-    index,
-    magic,
-    version,
-    versions: [version],
-    methods: methods.map(({ name }) => name),
-    streaming: methods.filter(({ kind }) => kind !== "unary").map(({ name }) => name),
-  }));
-  const started = await startPlugin(program, wanted, checked, {
-    ...plugin.events,
-    onFrame: frameTracer(program.name),
-  });
+  const wanted = wantedServices(services, checked);
+  const events = { ...plugin.events, onFrame: frameTracer(program.name) };
+  const started = await startPlugin(program, wanted, checked, events, plugin);
   plugin.attach(started);
   return { target: plugin, methodIds: started.methodIds };
 }
 
-// The messages' file has descriptors of the same names, and a service may stand where a map of
-// them should.
-function checkTable({ typeName, methods, client }: Partial<Service<object, object>>): void {
-  if (Array.isArray(methods) && typeof client === "function") return;
-  throw new PlugError(
-    "invalid_argument",
-    `${typeName ?? "what was given"} is not a service table; pass what protoc-gen-plug has generated, as in loadPlugin(path, { kv: KV })`,
-  );
+/** What the host asks of a plugin. */
+export function wantedServices(
+  services: readonly Service<object, object>[],
+  { versions: option }: Pick<CheckedLoadOptions, "versions">,
+): WantedMethods[] {
+  return services.map((service) => {
+    const versions = versionsOf(service, option, services.length);
+    const streaming = service.methods.filter(({ kind }) => kind !== "unary");
+    return {
+      ...tableOf(service, versions),
+      // A plugin of the Go original is asked for one version; for the newest that will do.
+      version: Math.max(...versions),
+      streaming: streaming.map(({ name }) => name),
+    };
+  });
 }
 
 /** Prints frames on stderr if `PLUG_TRACE=1` asks for it. */

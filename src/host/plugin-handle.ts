@@ -6,6 +6,10 @@ import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
 import { within } from "../process/within.ts";
 import type { CallTarget } from "../rpc/bound-service.ts";
+import type { Interceptor } from "../rpc/interceptor.ts";
+import type { PeerServices } from "../rpc/peer-services.ts";
+import type { Ref } from "../rpc/ref.ts";
+import type { Service } from "../rpc/service.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import type { StartedPlugin } from "./start-plugin.ts";
 
@@ -38,6 +42,26 @@ export interface PluginHandle extends AsyncDisposable {
    */
   close(): Promise<void>;
   stats(): PluginStats;
+  /** The version of each service, by full name, that host and plugin agreed on. */
+  readonly versions: Readonly<Record<string, number>>;
+  /**
+   * Resolves with the milliseconds that the plugin took to answer: its event loop turns. One that
+   * is busy answers when it is through.
+   *
+   * @throws {PlugError} `deadline_exceeded`: not within `timeoutMs`; none without it.
+   * @throws {PlugError} `unimplemented`: the plugin is built with the Go original.
+   */
+  ping(options?: { readonly timeoutMs?: number | undefined }): Promise<number>;
+  /**
+   * A reference to an object of the host, for a message to the plugin. It holds the object until
+   * the plugin lets go of it, it is disposed, or the plugin ends. Like `CallContext.refer`.
+   */
+  refer<H extends object>(service: Service<object, H>, handler: H): Ref & Disposable;
+  /**
+   * A client of the object that a message of the plugin refers to. It holds the object until it is
+   * disposed or collected, or the plugin ends. Like `CallContext.resolve`.
+   */
+  resolve<C extends object>(service: Service<C, never>, ref: Ref | undefined): C & AsyncDisposable;
   /** The host stays alive while the plugin is loaded. This is so unless told otherwise. */
   ref(): void;
   /**
@@ -66,7 +90,8 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
   // What is known of a death comes in by and by; nobody closes before it is there.
   #dying: Promise<void> | undefined;
   #isReferenced = true;
-  #onDrained: (() => void) | undefined;
+  // What the plugin said when it stopped to take new calls.
+  #drainReason: PlugError | undefined;
 
   constructor(name: string, options: CheckedLoadOptions) {
     this.name = name;
@@ -84,15 +109,16 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
       if (this.#started !== undefined) void this.#died(); // else attach() comes back to it
     },
     onClosed: () => {
-      this.#onDrained?.();
       // By itself, if the plugin broke the wire format: then nothing is left to ask it.
       if (this.#started !== undefined) void this.close();
+    },
+    onDraining: (reason: PlugError) => {
+      this.#drainReason = reason;
     },
     onBusy: () => {
       if (!this.#isReferenced) this.#setReferenced(true);
     },
     onIdle: () => {
-      this.#onDrained?.();
       if (!this.#isReferenced) this.#setReferenced(false);
     },
   };
@@ -109,9 +135,19 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     return this.#parts.child.pid;
   }
 
-  connection(): ClientConnection {
+  get versions(): Readonly<Record<string, number>> {
+    return this.#parts.versions;
+  }
+
+  get interceptors(): readonly Interceptor[] {
+    return this.#options.interceptors;
+  }
+
+  connection(isNested: boolean): ClientConnection {
     const { connection } = this.#parts;
     if (this.#closing === undefined || connection.closeReason !== undefined) return connection;
+    // What calls in flight need is still answered.
+    if (isNested) return connection;
     throw new PlugError("draining", `plugin "${this.name}" is being closed; the call was not sent`);
   }
 
@@ -124,6 +160,28 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
       writeCount: transport.sent.writeCount,
       sentBytes: transport.sent.byteCount,
     };
+  }
+
+  ping(options: { readonly timeoutMs?: number | undefined } = {}): Promise<number> {
+    return pingWithin(this.#parts.connection, this.name, options.timeoutMs);
+  }
+
+  refer<H extends object>(service: Service<object, H>, handler: H): Ref & Disposable {
+    return this.#peer.refer(service as unknown as Service<object, object>, handler);
+  }
+
+  resolve<C extends object>(service: Service<C, never>, ref: Ref | undefined): C & AsyncDisposable {
+    const table = service as unknown as Service<object, object>;
+    return this.#peer.resolve(table, ref) as C & AsyncDisposable;
+  }
+
+  get #peer(): PeerServices {
+    const { peer } = this.#parts;
+    if (peer !== undefined) return peer;
+    throw new PlugError(
+      "unimplemented",
+      `plugin "${this.name}" is built with the Go original, which knows no references`,
+    );
   }
 
   ref(): void {
@@ -167,7 +225,8 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     if (this.#dying !== undefined) await this.#dying;
     if (connection.closeReason === undefined) {
       this.#setReferenced(true); // the steps below are worth staying alive for
-      await this.#drained();
+      connection.drain(new PlugError("draining", "the host is closing the plugin"));
+      await within(connection.idle(), this.#options.drainTimeoutMs);
     }
     connection.close(
       new PlugError("unavailable", `plugin "${this.name}" was closed`),
@@ -182,15 +241,6 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     await stopChild(child, { stopTimeoutMs, isDeafToEnd: wire === 1 });
     stdio.close();
     this.#resolveClosed(connection.closeReason as PlugError);
-  }
-
-  async #drained(): Promise<void> {
-    const { connection } = this.#parts;
-    if (connection.inFlightCount === 0 || connection.closeReason !== undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#onDrained = resolve;
-    await within(promise, this.#options.drainTimeoutMs);
-    this.#onDrained = undefined;
   }
 
   // The transport has ended, or the process has: whichever is first. Calls in flight are rejected
@@ -217,13 +267,35 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
       end === undefined
         ? "has closed its connection, though its process still runs; it will be killed"
         : endText(end);
+    const drained =
+      this.#drainReason === undefined
+        ? ""
+        : `, as it had said ("${this.#drainReason.rawMessage}"),`;
     const calls = `${inFlightCount} ${inFlightCount === 1 ? "call was" : "calls were"} in flight`;
     return new PlugError(
       "plugin_exited",
-      `plugin "${this.name}" ${what} while ${calls}${lastWords(end?.stderrTail ?? child.stderrTail)}`,
+      `plugin "${this.name}" ${what}${drained} while ${calls}${lastWords(end?.stderrTail ?? child.stderrTail)}`,
       end === undefined ? {} : { process: end },
     );
   }
+}
+
+/** How long the peer takes to answer a ping, in milliseconds. */
+export async function pingWithin(
+  connection: ClientConnection,
+  name: string,
+  timeoutMs: number | undefined,
+): Promise<number> {
+  const startedAt = performance.now();
+  const answered = connection.ping();
+  if (timeoutMs === undefined || (await within(answered, timeoutMs))) {
+    await answered;
+    return performance.now() - startedAt;
+  }
+  throw new PlugError(
+    "deadline_exceeded",
+    `plugin "${name}" did not answer a ping within timeoutMs ${timeoutMs}`,
+  );
 }
 
 function lastWords(stderrTail: ProcessEnd["stderrTail"]): string {

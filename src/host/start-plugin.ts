@@ -11,13 +11,18 @@ import {
   offerFrame,
   type WantedService,
 } from "../handshake/host-handshake.ts";
-import type { HelloTransport } from "../handshake/hello.ts";
+import type { HelloService, HelloTransport } from "../handshake/hello.ts";
 import { Child, endText, socketFdInChild } from "../process/child.ts";
 import { LineReader } from "../process/line-reader.ts";
 import { pluginEnvironment } from "../process/plugin-environment.ts";
 import { obstacle } from "../process/start-failure.ts";
 import { endsWithin, killChild } from "../process/stop.ts";
-import type { MethodIds } from "../rpc/bound-service.ts";
+import type { CallTarget, MethodIds } from "../rpc/bound-service.ts";
+import { Dispatcher } from "../rpc/dispatcher.ts";
+import { tableOf } from "../rpc/handler.ts";
+import type { CheckedPeerOptions } from "../rpc/peer-options.ts";
+import { newOrigin, PeerServices } from "../rpc/peer-services.ts";
+import { otherVersionsOf } from "../rpc/versions.ts";
 import { socketTransport } from "../transport/socket-transport.ts";
 import { StdioTransport } from "../transport/stdio-transport.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
@@ -30,6 +35,10 @@ export interface StartedPlugin {
   readonly child: Child;
   readonly wire: 1 | 2;
   readonly connection: ClientConnection;
+  /** References and offers; undefined on wire 1, which has none. */
+  readonly peer: PeerServices | undefined;
+  /** The versions that were agreed on, by full name. */
+  readonly versions: Readonly<Record<string, number>>;
   /** What the connection runs on. */
   readonly transport: Transport;
   /** The child's stdin and stdout, which may be the same as `transport`. */
@@ -58,11 +67,19 @@ export async function startPlugin(
   wanted: readonly WantedMethods[],
   options: CheckedLoadOptions,
   events: ConnectionEvents,
+  target: CallTarget,
 ): Promise<StartedPlugin> {
   const inTheWay = obstacle(program.path, program.isScript);
   if (inTheWay !== undefined) throw inTheWay;
   const hasSocket = options.transport !== "stdio";
-  const offer = offerFrame(wanted, options.limits, offeredTransports(options.transport));
+  const origin = newOrigin();
+  const offer = offerFrame(
+    wanted,
+    options.limits,
+    offeredTransports(options.transport),
+    offeredServices(options),
+    origin,
+  );
 
   const child = new Child({
     path: program.path,
@@ -100,7 +117,13 @@ export async function startPlugin(
       return {
         transport: stdio,
         receiver: connection,
-        started: { wire: 1 as const, connection, methodIds: wanted.map(wire1MethodIds) },
+        started: {
+          wire: 1 as const,
+          connection,
+          peer: undefined,
+          versions: Object.fromEntries(wanted.map(({ name, version }) => [name, version])),
+          methodIds: wanted.map(wire1MethodIds),
+        },
       };
     }
     const { kind } = outcome.transport;
@@ -116,17 +139,18 @@ export async function startPlugin(
       transport = socketTransport(fd);
     }
     closeSocket();
-    const connection = new Connection({
-      transport,
-      limits: options.limits,
-      peerLimits: outcome.limits,
-      events,
-    });
+    const { connection, peer } = connectWire2(outcome, transport, origin, options, events, target);
     if (onSocket) connection.start();
     return {
       transport,
       receiver: onSocket ? printReceiver(program.name, options) : connection,
-      started: { wire: 2 as const, connection, methodIds: wanted.map(wire2MethodIds(outcome)) },
+      started: {
+        wire: 2 as const,
+        connection,
+        peer,
+        versions: agreedVersions(outcome),
+        methodIds: wanted.map(wire2MethodIds(outcome)),
+      },
     };
   }
 
@@ -134,6 +158,70 @@ export async function startPlugin(
     if (socketFd !== undefined) closeSync(socketFd);
     socketFd = undefined;
   }
+}
+
+/** A connection to a plugin that may call back. */
+export function connectWire2(
+  { limits: peerLimits, origin: peerOrigin }: Extract<HostOutcome, { wire: 2 }>,
+  transport: Transport,
+  origin: number,
+  options: CheckedPeerOptions & Pick<CheckedLoadOptions, "offer">,
+  events: ConnectionEvents,
+  target: CallTarget,
+): { readonly connection: Connection; readonly peer: PeerServices } {
+  const { limits, versions, interceptors, exposeStack, offer, maxReferences } = options;
+  const peer = new PeerServices({
+    origin,
+    peerOrigin,
+    isHost: true,
+    maxReferences,
+    versions,
+    interceptors,
+    target,
+  });
+  const handler = new Dispatcher(offer, {
+    maxRunningHandlers: limits.maxInFlightCalls,
+    interceptors,
+    peer,
+  });
+  const connection = new Connection({
+    transport,
+    limits,
+    peerLimits,
+    handler,
+    references: peer,
+    exposeStack,
+    events: {
+      ...events,
+      onClosed: (reason) => {
+        peer.close();
+        events.onClosed?.(reason);
+      },
+    },
+  });
+  peer.attach(connection);
+  return { connection, peer };
+}
+
+/** What the host offers, as the handshake says it. Method ids are positions in all of it. */
+export function offeredServices({
+  offer,
+  versions,
+}: Pick<CheckedLoadOptions, "offer" | "versions">): HelloService[] {
+  let firstMethodId = 0;
+  return offer.map(({ service }) => {
+    const { name, methods } = tableOf(service, []);
+    const offered = { name, versions: otherVersionsOf(service, versions), methods, firstMethodId };
+    firstMethodId += methods.length;
+    return offered;
+  });
+}
+
+/** By full name. */
+export function agreedVersions({
+  services,
+}: Extract<HostOutcome, { wire: 2 }>): Readonly<Record<string, number>> {
+  return Object.fromEntries(services.map(({ name, versions }) => [name, versions[0] as number]));
 }
 
 function offeredTransports(forced: CheckedLoadOptions["transport"]): HelloTransport[] {

@@ -3,11 +3,13 @@
 import { fstatSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 
+import type { ConnectionEvents } from "../call/client-connection.ts";
 import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
-import type { Decision } from "../handshake/plugin-handshake.ts";
+import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
 import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
-import { checkHandler, type Served } from "../rpc/dispatcher.ts";
+import { checkServed, type Pair, type Served } from "../rpc/handler.ts";
+import { newOrigin } from "../rpc/peer-services.ts";
 import type { Service } from "../rpc/service.ts";
 import { descriptorSource } from "../transport/byte-source.ts";
 import { socketTransport } from "../transport/socket-transport.ts";
@@ -21,9 +23,6 @@ import { guardStdio } from "./stdout-guard.ts";
 // When the host has gone, something that the plugin has left running may keep the process alive.
 const exitWithinMs = 1_000;
 const stdout = 1;
-
-/** A service with its handler. */
-export type Pair<H extends object> = readonly [service: Service<object, H>, handler: H];
 
 /** One pair for each handler type. */
 export type Pairs<Handlers extends readonly object[]> = {
@@ -92,21 +91,26 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
   // From here until the answer is out, no other code runs: a print would stand in its place.
   const { offer, rest } = readOffer();
   let options: CheckedRunOptions;
+  let tables: ServedService[];
   try {
     options = checkedRunOptions(runOptions);
+    if (served.length === 0) throw new PlugError("invalid_argument", "there is no service to run");
     checkServed(served);
+    tables = servedServices(served, options);
   } catch (error) {
     const why = `the plugin cannot run: ${asPlugError(error).rawMessage}`;
     writeSync(stdout, offer.refuse(new PlugError("start_failed", why)));
     throw error;
   }
-  const decision = offer.decide(servedServices(served), options.limits);
+  const origin = newOrigin();
+  const decision = offer.decide(tables, options.limits, origin);
   if (decision.wire === undefined) {
     writeSync(stdout, decision.answer);
     throw decision.error;
   }
   const { transport, answer } = attach(decision);
-  const serving = serve(decision, served, options, transport, frameTracer());
+  const onFrame = frameTracer();
+  const serving = serve({ decision, served, options, transport, origin, onFrame });
   answer();
   transport.start(serving.receiver);
   if (rest.byteLength > 0) serving.receiver.receive(rest, 0, rest.byteLength);
@@ -134,19 +138,6 @@ function crashOnUncaught(): () => void {
     return () => process.off(event, onUncaught);
   });
   return () => stops.forEach((stop) => stop());
-}
-
-function checkServed(served: readonly Served[]): void {
-  if (served.length === 0) {
-    throw new PlugError("invalid_argument", "there is no service to run");
-  }
-  for (const [i, pair] of served.entries()) {
-    checkHandler(pair);
-    const { typeName } = pair.service;
-    if (served.findIndex(({ service }) => service.typeName === typeName) !== i) {
-      throw new PlugError("invalid_argument", `${typeName} is served twice`);
-    }
-  }
 }
 
 /** The best transport that both sides have, and how to say so. stdio is always there. */
@@ -187,7 +178,7 @@ function isSocket(fd: number): boolean {
   }
 }
 
-function frameTracer(): Parameters<typeof serve>[4] {
+function frameTracer(): ConnectionEvents["onFrame"] {
   if (process.env[traceVariable] !== "1") return undefined;
   const name = basename(process.argv[1] ?? "plugin");
   return (...frame) => console.error(traceLine(`${name} ${process.pid}`, ...frame));

@@ -3,78 +3,147 @@
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { Connection } from "../connection/connection.ts";
 import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
 import { within } from "../process/within.ts";
-import { Dispatcher, type Served } from "../rpc/dispatcher.ts";
+import { Dispatcher } from "../rpc/dispatcher.ts";
+import { type Served, tableOf } from "../rpc/handler.ts";
+import { PeerServices } from "../rpc/peer-services.ts";
+import { versionsOf } from "../rpc/versions.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { Wire1Server } from "../wire1/wire1-server.ts";
 import type { CheckedRunOptions } from "./run-options.ts";
 
 /** What the handshake says of services. */
-export function servedServices(served: readonly Served[]): ServedService[] {
-  return served.map(({ service: { typeName, index, magic, version, methods } }) => ({
-    name: typeName,
-    index,
-    magic,
-    version,
-    versions: [version],
-    methods: methods.map(({ name }) => name),
-  }));
+export function servedServices(
+  served: readonly Served[],
+  { versions }: Pick<CheckedRunOptions, "versions">,
+): ServedService[] {
+  return served.map(({ service }) =>
+    tableOf(service, versionsOf(service, versions, served.length)),
+  );
 }
 
 export interface Serving {
   /** Takes the bytes of the transport. It is not started yet. */
   readonly receiver: Receiver;
   /**
-   * Resolves when the host has gone and the handlers that ran are through, or out of time. Rejects
-   * with `protocol_error` if the host broke the wire format.
+   * Resolves when the host has gone and the handlers that ran are through, or out of time; also
+   * when the plugin has drained. Rejects with `protocol_error` if the host broke the wire format.
    */
   readonly ended: Promise<void>;
 }
 
-export function serve(
-  decision: Exclude<Decision, { wire: undefined }>,
-  served: readonly Served[],
-  options: CheckedRunOptions,
-  transport: Transport,
-  onFrame: ConnectionEvents["onFrame"],
-): Serving {
+export interface ServeOptions {
+  readonly decision: Exclude<Decision, { wire: undefined }>;
+  readonly served: readonly Served[];
+  readonly options: CheckedRunOptions;
+  readonly transport: Transport;
+  /** Marks the references of this side. */
+  readonly origin: number;
+  readonly onFrame?: ConnectionEvents["onFrame"];
+}
+
+// How often it is looked whether the last answers have gone out.
+const flushPollMs = 2;
+
+export function serve(given: ServeOptions): Serving {
+  const { options, transport } = given;
   const { promise: closed, resolve } = Promise.withResolvers<PlugError>();
   const events: ConnectionEvents = {
-    onFrame,
+    onFrame: given.onFrame,
     onEnded: (cause) =>
       connection.close(new PlugError("unavailable", "the host has gone", { cause })),
     onClosed: resolve,
   };
-  const { limits } = options;
-  let dispatcher: Dispatcher;
-  let connection: Connection | Wire1Server;
-  if (decision.wire === 1) {
-    const { name, index } = decision.service;
-    const ofHost = served.filter(({ service }) => service.typeName === name);
-    dispatcher = new Dispatcher(ofHost, options.maxRunningHandlers);
-    connection = new Wire1Server({
-      transport,
-      serviceIndex: index,
-      maxMessageBytes: limits.maxMessageBytes,
-      handler: dispatcher,
-      events,
-    });
-  } else {
-    dispatcher = new Dispatcher(served, options.maxRunningHandlers);
-    connection = new Connection({
-      transport,
-      limits,
-      peerLimits: decision.hostLimits,
-      handler: dispatcher,
-      events,
-    });
-  }
+  const { dispatcher, connection } =
+    given.decision.wire === 1
+      ? serveWire1(given, given.decision, events)
+      : serveWire2(given, given.decision, events);
+  const onAbort = (): void => void drain(connection, transport, options);
+  if (options.signal?.aborted === true) onAbort();
+  options.signal?.addEventListener("abort", onAbort);
   return {
     receiver: connection,
     ended: closed.then(async (reason) => {
+      options.signal?.removeEventListener("abort", onAbort);
       await within(dispatcher.idle(), options.drainTimeoutMs);
       if (reason.code === "protocol_error") throw reason;
     }),
   };
+}
+
+function serveWire1(
+  { served, options, transport }: ServeOptions,
+  { service, version }: Extract<Decision, { wire: 1 }>,
+  events: ConnectionEvents,
+) {
+  const ofHost = served
+    .filter((pair) => pair.service.typeName === service.name)
+    .map((pair) => ({ ...pair, version }));
+  const dispatcher = new Dispatcher(ofHost, options);
+  const connection = new Wire1Server({
+    transport,
+    serviceIndex: service.index,
+    maxMessageBytes: options.limits.maxMessageBytes,
+    handler: dispatcher,
+    events,
+  });
+  return { dispatcher, connection };
+}
+
+function serveWire2(
+  { served, options, transport, origin }: ServeOptions,
+  { versions, offers, hostOrigin, hostLimits }: Extract<Decision, { wire: 2 }>,
+  events: ConnectionEvents,
+) {
+  const { limits, interceptors, exposeStack, maxReferences } = options;
+  const peer = new PeerServices({
+    origin,
+    peerOrigin: hostOrigin,
+    offers,
+    isHost: false,
+    maxReferences,
+    versions: options.versions,
+    interceptors,
+    target: { connection: () => connection },
+  });
+  const agreed = served.map((pair) => ({
+    ...pair,
+    version: versions.get(pair.service.typeName),
+  }));
+  const dispatcher = new Dispatcher(agreed, { ...options, peer });
+  const connection = new Connection({
+    transport,
+    limits,
+    peerLimits: hostLimits,
+    handler: dispatcher,
+    references: peer,
+    exposeStack,
+    events: {
+      ...events,
+      onClosed: (reason) => {
+        peer.close();
+        events.onClosed?.(reason);
+      },
+    },
+  });
+  peer.attach(connection);
+  return { dispatcher, connection };
+}
+
+// Answers what is in flight, and goes.
+async function drain(
+  connection: Connection | Wire1Server,
+  transport: Transport,
+  { signal, drainTimeoutMs }: CheckedRunOptions,
+): Promise<void> {
+  const why = signal?.reason === undefined ? "" : `: ${textOf(signal.reason)}`;
+  connection.drain(new PlugError("draining", `the plugin is ending${why}`));
+  const startedAt = performance.now();
+  await within(connection.idle(), drainTimeoutMs);
+  while (transport.unsentBytes > 0 && performance.now() - startedAt < drainTimeoutMs) {
+    await Bun.sleep(flushPollMs);
+  }
+  connection.close(new PlugError("unavailable", "the plugin has drained"));
 }

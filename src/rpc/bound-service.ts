@@ -2,7 +2,7 @@
 
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
-import type { ClientConnection, OpenedStream } from "../call/client-connection.ts";
+import type { CallPlacer, OpenedStream } from "../call/client-connection.ts";
 import type { Route } from "../call/outgoing-call.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
@@ -12,6 +12,9 @@ import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter, type PayloadReader, type PayloadWriter } from "../stream/payload.ts";
 import { type MessageSource, pump } from "../stream/pump.ts";
 import type { CallOptions } from "./call-options.ts";
+import { InterceptedService } from "./intercepted-service.ts";
+import type { Interceptor } from "./interceptor.ts";
+import { iterableOnce, message } from "./messages.ts";
 import type {
   BidiStreamingMethod,
   Caller,
@@ -34,9 +37,20 @@ interface Binding {
 
 /** Where the calls of a client go. The connection may be replaced by a reason why there is none. */
 export interface CallTarget {
-  /** @throws {PlugError} why no call can be placed any more. */
-  connection(): ClientConnection;
+  /**
+   * @param isNested it is for a call that a handler makes on behalf of another.
+   * @throws {PlugError} why no call can be placed any more.
+   */
+  connection(isNested: boolean): CallPlacer;
   close(): Promise<void>;
+}
+
+export interface BindOptions {
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** The object of the other side that is called; 0 for a service of the other side itself. */
+  readonly objectId?: number | undefined;
+  /** For error texts. @defaultValue `"the plugin"` */
+  readonly peerName?: string | undefined;
 }
 
 /** A caller for the client of one service. */
@@ -44,21 +58,36 @@ export function bindService<C extends object, H extends object>(
   service: Service<C, H>,
   methodIds: MethodIds,
   target: CallTarget,
+  options: BindOptions = {},
 ): Caller {
-  return new BoundService(service, methodIds, target);
+  const { interceptors = [] } = options;
+  const bound = new BoundService(service, methodIds, target, options, interceptors.length > 0);
+  if (interceptors.length === 0) return bound;
+  return new InterceptedService(service.typeName, bound, interceptors);
 }
 
 class BoundService implements Caller {
   readonly #service: string;
   readonly #target: CallTarget;
   readonly #bindings: ReadonlyMap<Method<never>, Binding>;
+  readonly #peerName: string;
 
-  constructor(service: Service<object, never>, methodIds: MethodIds, target: CallTarget) {
+  constructor(
+    service: Service<object, never>,
+    methodIds: MethodIds,
+    target: CallTarget,
+    { objectId = 0, peerName = "the plugin" }: BindOptions,
+    givesMessages: boolean,
+  ) {
     const { typeName, methods } = service;
     this.#service = typeName;
     this.#target = target;
+    this.#peerName = peerName;
     this.#bindings = new Map(
-      methods.map((method) => [method, bind(typeName, method, methodIds.get(method.name))]),
+      methods.map((method) => [
+        method,
+        bind(typeName, method, methodIds.get(method.name), objectId, givesMessages),
+      ]),
     );
   }
 
@@ -69,15 +98,10 @@ class BoundService implements Caller {
   ): Promise<R> {
     try {
       const { route, reader } = this.#binding(method);
+      const value = message(method.input, request);
       return this.#target
-        .connection()
-        .call(
-          route,
-          method.input,
-          message(method.input, request),
-          reader as PayloadReader<R>,
-          options,
-        );
+        .connection(isNested(options))
+        .call(route, method.input, value, reader as PayloadReader<R>, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -132,7 +156,7 @@ class BoundService implements Caller {
     const { route } = this.#binding(method);
     const flags = streamFlags[method.kind];
     return this.#target
-      .connection()
+      .connection(isNested(options))
       .openStream<T, R, unknown>(route, flags, writer, value, reader, method.output, options);
   }
 
@@ -168,45 +192,35 @@ class BoundService implements Caller {
     if (binding?.route === undefined) {
       throw new PlugError(
         "unimplemented",
-        `the plugin does not have ${this.#service}.${method.name}`,
+        `${this.#peerName} does not have ${this.#service}.${method.name}`,
       );
     }
     return binding as Binding & { readonly route: Route };
   }
 }
 
+function isNested(options: CallOptions | undefined): boolean {
+  return options?.context !== undefined;
+}
+
 // For responses that have nothing in them.
 const emptyReader: PayloadReader<undefined> = { read: () => undefined };
 
-// So that a call that nobody iterates is never placed, and takes no place.
-function iterableOnce<T>(
-  start: () => AsyncIterableIterator<T, undefined, undefined>,
-): AsyncIterable<T> {
-  let isStarted = false;
-  return {
-    [Symbol.asyncIterator]() {
-      if (isStarted) throw new PlugError("failed_precondition", "a stream can be iterated once");
-      isStarted = true;
-      try {
-        return start();
-      } catch (error) {
-        return failed<T>(error);
-      }
-    },
-  };
-}
-
-// What goes wrong is said by the first step, as it would be later.
-async function* failed<T>(error: unknown): AsyncGenerator<T, undefined, undefined> {
-  throw error;
-}
-
-function bind(service: string, method: Method<never>, methodId: number | undefined): Binding {
+function bind(
+  service: string,
+  method: Method<never>,
+  methodId: number | undefined,
+  objectId: number,
+  givesMessages: boolean,
+): Binding {
   const { output } = method;
-  const route = methodId === undefined ? undefined : { methodId, service, method: method.name };
+  const route =
+    methodId === undefined ? undefined : { methodId, service, method: method.name, objectId };
   if (method.kind === "server_streaming" || method.kind === "bidi_streaming") {
     return { route, reader: emptyReader };
   }
+  // Interceptors see responses whole.
+  if (givesMessages) return { route, reader: output };
   const { unpack } = method;
   return {
     route,
@@ -214,19 +228,4 @@ function bind(service: string, method: Method<never>, methodId: number | undefin
       read: (buffer, from, to, owned) => unpack(output.read(buffer, from, to, owned)),
     },
   };
-}
-
-/** A message from what a user passed. @throws {PlugError} `invalid_argument`: it cannot be one. */
-export function message<T, Init>(
-  codec: { readonly typeName: string; from(init: Init): T },
-  init: Init,
-): T {
-  try {
-    return codec.from(init);
-  } catch (error) {
-    if (isPlugError(error)) throw error;
-    throw new PlugError("invalid_argument", `cannot make a ${codec.typeName}: ${textOf(error)}`, {
-      cause: error,
-    });
-  }
 }

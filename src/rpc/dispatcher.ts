@@ -10,38 +10,33 @@ import { PlugError } from "../error/plug-error.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import { emptyWriter } from "../stream/payload.ts";
 import { isMessageSource, pump } from "../stream/pump.ts";
-import { message } from "./bound-service.ts";
-import type { Method, Service, UnaryMethod } from "./service.ts";
+import type { MessageCodec } from "../codec/message-codec.ts";
+
+import type { Served } from "./handler.ts";
+import {
+  intercept,
+  interceptedRequest,
+  type InterceptedResponse,
+  type Interceptor,
+} from "./interceptor.ts";
+import { mapMessages, message } from "./messages.ts";
+import type { PeerServices } from "./peer-services.ts";
+import type { Method, UnaryMethod } from "./service.ts";
 import { streamFlags } from "./stream-flags.ts";
-
-/** A service and what answers its calls. */
-export interface Served {
-  readonly service: Service<object, object>;
-  readonly handler: object;
-}
-
-/**
- * Checks that a handler has every method of its service.
- *
- * @throws {PlugError} `invalid_argument`: names what is missing.
- */
-export function checkHandler({ service, handler }: Served): void {
-  const missing = service.methods
-    .filter(
-      ({ localName }) => typeof (handler as Record<string, unknown>)[localName] !== "function",
-    )
-    .map(({ localName }) => `${localName}()`);
-  if (missing.length === 0) return;
-  throw new PlugError(
-    "invalid_argument",
-    `the handler of ${service.typeName} lacks ${missing.join(", ")}`,
-  );
-}
 
 interface Entry {
   readonly service: string;
+  readonly version: number;
   readonly method: Method<object>;
   readonly handler: object;
+}
+
+export interface DispatcherOptions {
+  /** Calls beyond it wait until one of the others is through. Nested ones do not wait. */
+  readonly maxRunningHandlers: number;
+  readonly interceptors?: readonly Interceptor[] | undefined;
+  /** The objects that calls may be for, and what contexts reach. */
+  readonly peer?: PeerServices | undefined;
 }
 
 interface Waiting {
@@ -54,17 +49,20 @@ interface Waiting {
 /** Runs handlers. Method ids are positions: those of the first service come first. */
 export class Dispatcher implements CallHandler {
   readonly #entries: readonly Entry[];
+  // By object, made when it is first called.
+  readonly #objectEntries = new WeakMap<Served, readonly Entry[]>();
+  readonly #interceptors: readonly Interceptor[];
+  readonly #peer: PeerServices | undefined;
   readonly #maxRunningHandlers: number;
   readonly #waiting = new Set<Waiting>();
   #runningCount = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** `maxRunningHandlers`: calls beyond it wait until one of the others is through. */
-  constructor(served: readonly Served[], maxRunningHandlers: number) {
-    this.#entries = served.flatMap(({ service, handler }) =>
-      service.methods.map((method) => ({ service: service.typeName, method, handler })),
-    );
-    this.#maxRunningHandlers = maxRunningHandlers;
+  constructor(served: readonly Served[], options: DispatcherOptions) {
+    this.#entries = served.flatMap(entriesOf);
+    this.#maxRunningHandlers = options.maxRunningHandlers;
+    this.#interceptors = options.interceptors ?? [];
+    this.#peer = options.peer;
   }
 
   /** Handlers that have returned a promise which is not settled. */
@@ -80,14 +78,16 @@ export class Dispatcher implements CallHandler {
   }
 
   handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
-    const entry = this.#entries[call.methodId];
+    const entry = call.objectId === 0 ? this.#entries[call.methodId] : this.#objectEntry(call);
     if (entry === undefined) {
-      call.fail(new PlugError("unimplemented", `there is no method ${call.methodId} here`));
+      call.fail(noSuchMethod(call));
       return;
     }
     const { kind, input } = entry.method;
     call.service = entry.service;
     call.method = entry.method.name;
+    call.version = entry.version;
+    call.peer = this.#peer;
     if (call.streamFlags !== streamFlags[kind]) {
       call.fail(wrongKind(call, kind));
       return;
@@ -100,7 +100,7 @@ export class Dispatcher implements CallHandler {
       call.fail(error);
       return;
     }
-    if (this.#runningCount < this.#maxRunningHandlers) {
+    if (this.#runningCount < this.#maxRunningHandlers || call.isNested) {
       this.#run(entry, call, request);
     } else {
       call.defer();
@@ -113,6 +113,10 @@ export class Dispatcher implements CallHandler {
   }
 
   #run(entry: Entry, call: IncomingCall, request: unknown): void {
+    if (this.#interceptors.length > 0) {
+      this.#wait(call, this.#runIntercepted(entry, call, request), () => {});
+      return;
+    }
     let result: unknown;
     let isPromised: boolean;
     try {
@@ -123,19 +127,24 @@ export class Dispatcher implements CallHandler {
       return;
     }
     if (call.sender !== undefined) {
-      result = stream(entry, call, call.sender, result);
-    } else if (!isPromised) {
+      const sent = stream(entry, call, call.sender, result);
+      this.#wait(call, sent, () => call.respond(emptyWriter, undefined));
+    } else if (isPromised) {
+      // Through Promise.resolve, which gives a promise back as it is, and makes one that settles
+      // once of anything else that has a `then`.
+      this.#wait(call, Promise.resolve(result), (value) => answer(entry, call, value));
+    } else {
       answer(entry, call, result);
-      return;
     }
+  }
+
+  // The handler is at work until the promise settles.
+  #wait(call: IncomingCall, promise: Promise<unknown>, onResult: (value: unknown) => void): void {
     this.#runningCount += 1;
     call.defer();
-    // Through Promise.resolve, which gives a promise back as it is, and makes one that settles
-    // once of anything else that has a `then`.
-    Promise.resolve(result).then(
+    promise.then(
       (value) => {
-        if (call.sender === undefined) answer(entry, call, value);
-        else call.respond(emptyWriter, undefined);
+        onResult(value);
         this.#finished();
       },
       (error) => {
@@ -143,6 +152,42 @@ export class Dispatcher implements CallHandler {
         this.#finished();
       },
     );
+  }
+
+  #objectEntry(call: IncomingCall): Entry | undefined {
+    const served = this.#peer?.object(call.objectId);
+    if (served === undefined) return undefined;
+    let entries = this.#objectEntries.get(served);
+    if (entries === undefined) {
+      entries = entriesOf(served);
+      this.#objectEntries.set(served, entries);
+    }
+    return entries[call.methodId];
+  }
+
+  // Through the interceptors to the handler and back. Resolves when the call is answered.
+  async #runIntercepted(entry: Entry, call: IncomingCall, request: unknown): Promise<void> {
+    const { method, handler, service } = entry;
+    const seen = interceptedRequest(method, service, call.requestHeaders, call, request);
+    const response = await intercept(this.#interceptors, seen, async (passed) => {
+      const result = method.handle(handler, passed.message as never, call);
+      return {
+        headers: call.responseHeaders,
+        trailers: call.responseTrailers,
+        message:
+          call.sender === undefined
+            ? responseMessage(entry, call, await result)
+            : streamMessages(entry, call, result),
+      } as InterceptedResponse;
+    });
+    call.sentHeaders = response.headers;
+    call.sentTrailers = response.trailers;
+    if (call.sender === undefined) {
+      call.respond(method.output, response.message);
+    } else {
+      await stream(entry, call, call.sender, response.message);
+      call.respond(emptyWriter, undefined);
+    }
   }
 
   #finished(): void {
@@ -160,8 +205,32 @@ export class Dispatcher implements CallHandler {
   }
 }
 
+function entriesOf({ service, handler, version }: Served): readonly Entry[] {
+  return service.methods.map((method) => ({
+    service: service.typeName,
+    version: version ?? service.version,
+    method,
+    handler,
+  }));
+}
+
+function noSuchMethod({ objectId, methodId }: IncomingCall): PlugError {
+  return objectId === 0
+    ? new PlugError("unimplemented", `there is no method ${methodId} here`)
+    : new PlugError("not_found", `there is no object ${objectId} here, or it has been let go of`);
+}
+
 function answer(entry: Entry, call: IncomingCall, result: unknown): void {
-  const { output, pack } = entry.method as UnaryMethod<
+  try {
+    call.respond(entry.method.output, responseMessage(entry, call, result));
+  } catch (error) {
+    call.fail(error);
+  }
+}
+
+// @throws {PlugError} `internal`: what the handler returned is not a response.
+function responseMessage({ method }: Entry, call: IncomingCall, result: unknown): unknown {
+  const { output, pack } = method as UnaryMethod<
     object,
     DescMessage,
     DescMessage,
@@ -169,10 +238,20 @@ function answer(entry: Entry, call: IncomingCall, result: unknown): void {
     unknown
   >;
   try {
-    call.respond(output, message(output, pack(result)));
+    return message(output, pack(result));
   } catch (error) {
-    call.fail(responseFailure(call, error));
+    throw responseFailure(call, error);
   }
+}
+
+// What a handler gives, as messages, for interceptors.
+function streamMessages(
+  { method: { output } }: Entry,
+  call: IncomingCall,
+  source: unknown,
+): AsyncIterable<unknown> {
+  if (!isMessageSource(source)) throw notIterable(call);
+  return mapMessages(source, (init) => streamMessage(output, call, init));
 }
 
 // Resolves when all messages have gone out.
@@ -182,18 +261,33 @@ async function stream(
   sender: MessageSender,
   messages: unknown,
 ): Promise<void> {
-  if (!isMessageSource(messages)) {
-    throw responseFailure(call, new TypeError("it is not iterable"));
-  }
+  if (!isMessageSource(messages)) throw notIterable(call);
   await pump(messages, sender, (init) => {
+    const value = streamMessage(output, call, init);
     try {
-      sender.send(output, message(output, init));
+      sender.send(output, value);
     } catch (error) {
       throw responseFailure(call, error);
     }
   });
   // A deadline of the call has passed; one that was given up has its answer already.
   if (sender.stopReason !== undefined) throw sender.stopReason;
+}
+
+function notIterable(call: IncomingCall): PlugError {
+  return responseFailure(call, new TypeError("it is not iterable"));
+}
+
+function streamMessage<T, Init>(
+  codec: MessageCodec<T, Init>,
+  call: IncomingCall,
+  init: unknown,
+): T {
+  try {
+    return message(codec, init as Init);
+  } catch (error) {
+    throw responseFailure(call, error);
+  }
 }
 
 function wrongKind(call: IncomingCall, kind: string): PlugError {

@@ -38,6 +38,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   // The call that is on the wire; it may have been given up.
   #current: OutgoingCall | undefined;
   #unsettledCount = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
   #closeReason: PlugError | undefined;
 
   constructor(options: Wire1ClientOptions) {
@@ -79,6 +80,22 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     return this.#closeReason;
   }
 
+  ping(): Promise<void> {
+    return Promise.reject(
+      this.#closeReason ??
+        new PlugError("unimplemented", "plugins built with the Go original answer no pings"),
+    );
+  }
+
+  /** Plugins on this wire place no calls, so there are none to refuse. */
+  drain(): void {}
+
+  idle(): Promise<void> {
+    if (this.#unsettledCount === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+
   begin(call: OutgoingCall): void {
     this.#unsettledCount += 1;
     if (this.#unsettledCount === 1) this.#events.onBusy?.();
@@ -96,7 +113,10 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
 
   settled(): void {
     this.#unsettledCount -= 1;
-    if (this.#unsettledCount === 0) this.#events.onIdle?.();
+    if (this.#unsettledCount > 0) return;
+    this.#events.onIdle?.();
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   #sendNext(): void {
@@ -174,7 +194,10 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
       return;
     }
     try {
-      call.resolve(call.reader.read(buffer, from, to, false));
+      const response = call.reader.read(buffer, from, to, false);
+      // This wire has none, and whoever wants to hear of them hears that.
+      if (call.terms !== undefined) call.tellMetadata();
+      call.resolve(response);
     } catch (error) {
       call.reject(asPlugError(error));
     }

@@ -45,6 +45,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
   readonly #queue: { readonly id: number; readonly request: Uint8Array }[] = [];
   #queuedBytes = 0;
   #current: IncomingCall | undefined;
+  #idle: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
 
   constructor(options: Wire1ServerOptions) {
@@ -61,6 +62,16 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
 
   get incomingCount(): number {
     return this.#queue.length + (this.#current === undefined ? 0 : 1);
+  }
+
+  /** A host on this wire cannot be told: its next call finds that the plugin has gone. */
+  drain(): void {}
+
+  /** Resolves when no call is in flight, or the connection is closed. */
+  idle(): Promise<void> {
+    if (this.#isClosed || this.incomingCount === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
   }
 
   receive(chunk: Uint8Array, from: number, to: number): void {
@@ -156,7 +167,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
     if (next !== undefined) {
       this.#queuedBytes -= next.request.byteLength;
       this.#handle(next.id, next.request, 0, next.request.byteLength, true);
-    }
+    } else if (this.#current === undefined) this.#idle?.resolve();
   }
 
   writable(): void {}
@@ -176,6 +187,7 @@ export class Wire1Server implements Responder, Receiver, Wire1Sink {
       call.isAnswered = true;
       call.abort(reason);
     }
+    this.#idle?.resolve();
     this.#transport.close();
     this.#events.onClosed?.(reason);
   }

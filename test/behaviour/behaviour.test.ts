@@ -1,31 +1,28 @@
-// One suite for every transport: what rpcs of each kind promise, and that nothing is left of them.
+// One suite for every transport and both directions: what rpcs of each kind promise, and that
+// nothing is left of them on either side.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { getEventListeners } from "node:events";
 
-import { PlugError, pluginOf } from "bun-plug";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { type CallOptions, type MetadataInit, PlugError, pluginOf } from "bun-plug";
 
 import { goAvailable, goBinary } from "../support/go-peer.ts";
 import { executable, leavingNothing } from "../support/plugins.ts";
 import { eventually } from "../support/processes.ts";
 import { rejection, thrown } from "../support/rejection.ts";
 import { within } from "../support/within.ts";
+import { emptyBooks } from "./fixture/books.ts";
 import { loadBehaviour } from "./gen/behaviour_plug.ts";
+import { TextSchema } from "./gen/behaviour_pb.ts";
 import { blobs, hashes, numbersTo, stuck, watched } from "./support/sources.ts";
-import {
-  type Accounts,
-  accountsOf,
-  type Client,
-  noAccounts,
-  noticed,
-  transports,
-} from "./support/transports.ts";
+import { type Client, hostBooks, noticed, noticedByHost, ways } from "./support/transports.ts";
 
 const windowBytes = 256 * 1024;
 const ranCounts: Record<string, number> = {};
 
 afterAll(() => {
-  const counts = Object.entries(ranCounts).map(([kind, count]) => `${count} over ${kind}`);
+  const counts = Object.entries(ranCounts).map(([way, count]) => `${count} ${way}`);
   console.log(`behaviour: ${counts.join(", ")}`);
 });
 
@@ -52,7 +49,7 @@ function iteratorOf<T>(messages: AsyncIterable<T>): AsyncIterator<T> {
   return messages[Symbol.asyncIterator]();
 }
 
-describe.each(transports)("over $kind,", ({ kind, open }) => {
+describe.each(ways)("over $transport, $direction,", ({ transport, direction, hopCount, open }) => {
   let shared: Client;
 
   beforeAll(async () => {
@@ -66,20 +63,29 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
     test(title, async () => {
       await shared.events();
       await within(4_000, body(shared));
-      await settlesTo(noAccounts, shared);
+      await settles(shared);
       expect(await shared.echo(title)).toBe(title);
       ran();
     });
   }
 
   function ran(): void {
-    ranCounts[kind] = (ranCounts[kind] ?? 0) + 1;
+    const way = `over ${transport} ${direction}`;
+    ranCounts[way] = (ranCounts[way] ?? 0) + 1;
   }
 
-  async function settlesTo(expected: Accounts, client: Client): Promise<void> {
-    const accounts = accountsOf(client);
-    await eventually("accounts", () => Bun.deepEquals(accounts(), expected), 2_000).catch(() => {});
-    expect(accounts()).toEqual(expected);
+  /** Nothing is left of any call, on either side. */
+  async function settles(client: Client): Promise<void> {
+    const books = hostBooks(client);
+    const until = performance.now() + 2_000;
+    let ofPlugin: unknown;
+    do {
+      const { $typeName: _, ...read } = await client.pluginBooks();
+      ofPlugin = read;
+      if (Bun.deepEquals([books(), ofPlugin], [emptyBooks, emptyBooks])) break;
+      await Bun.sleep(2);
+    } while (performance.now() < until);
+    expect({ host: books(), plugin: ofPlugin }).toEqual({ host: emptyBooks, plugin: emptyBooks });
   }
 
   describe("a unary call", () => {
@@ -97,6 +103,14 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
         "not_found",
         "no such thing",
         "peer",
+      ]);
+    });
+
+    promise("rejects with the typed details of what the handler throws", async (client) => {
+      const { details } = await rejection(client.fail("not_found: no such thing"));
+
+      expect(details.map((detail) => anyUnpack(detail, TextSchema)?.text)).toEqual([
+        "not_found: no such thing",
       ]);
     });
 
@@ -173,7 +187,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
     for (const { error } of [ofCaller, ofHandler]) {
       expect(error.message).toContain("has 100001 bytes, more than maxMessageBytes 100000");
     }
-    await settlesTo(noAccounts, client);
+    await settles(client);
     expect(await client.echo("goes on")).toBe("goes on");
     ran();
   });
@@ -363,7 +377,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
   promise("a handler's error waits behind elements that nobody has taken yet", async (client) => {
     const iterator = iteratorOf(client.break(1, 2, 0, 0));
     await iterator.next();
-    await eventually("the error has come", () => accountsOf(client)().inFlightCount === 0);
+    await eventually("the error has come", () => hostBooks(client)().outgoingCount === 0);
 
     expect((await iterator.next()).value).toMatchObject({ number: 2 });
     expect((await rejection(iterator.next())).code).toBe("aborted");
@@ -488,6 +502,179 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
     });
   });
 
+  describe("metadata", () => {
+    const initial = {
+      "initial-text": "Grüße",
+      "initial-list": ["b", "a", "b"],
+      "initial-bytes-bin": new Uint8Array([0, 255, 10, 13]),
+      "initial-empty-bin": new Uint8Array(0),
+    };
+    const trailing = {
+      "trailing-text": "the end",
+      "trailing-bytes-bin": new Uint8Array([13, 10, 255, 0]),
+    };
+    const headers = { ...initial, ...trailing };
+
+    /** Options of a call, and what is told by them and noted, in order. */
+    function told(sent: MetadataInit | undefined = headers) {
+      const log: unknown[] = [];
+      const options: CallOptions = {
+        headers: sent,
+        onHeader: (metadata) => log.push({ headers: metadata.toJSON() }),
+        onTrailer: (metadata) => log.push({ trailers: metadata.toJSON() }),
+      };
+      return { log, options };
+    }
+
+    // What each kind of rpc is asked, and what it gives.
+    const kinds: readonly (readonly [
+      kind: string,
+      call: (client: Client, options: CallOptions) => Promise<unknown>,
+      result: unknown,
+    ])[] = [
+      ["a unary call", (client, options) => client.echo("text", options), "text"],
+      [
+        "a server stream",
+        (client, options) => numbersOf(client.count(1, 3, 0, 0, options)),
+        [1, 2, 3],
+      ],
+      ["a client stream", (client, options) => client.sum(numbersTo(3), options), 6n],
+      [
+        "a stream both ways",
+        (client, options) => numbersOf(client.double(numbersTo(2), options)),
+        [2n, 4n],
+      ],
+    ];
+
+    for (const [kind, call, result] of kinds) {
+      promise(
+        `of ${kind} goes there as headers, and comes back as headers and trailers`,
+        async (client) => {
+          const { log, options } = told();
+
+          log.push({ result: await call(client, options) });
+
+          expect(log).toEqual([{ headers: initial }, { trailers: trailing }, { result }]);
+        },
+      );
+    }
+
+    promise("is told before the first element", async (client) => {
+      const { log, options } = told();
+
+      const iterator = iteratorOf(client.count(1, 1_000_000, 100, 0, options));
+      await iterator.next();
+      const before = [...log];
+      await iterator.return?.();
+
+      expect(before).toEqual([{ headers: initial }]);
+      // Whoever leaves does not wait for the end.
+      expect(log).toEqual(before);
+    });
+
+    promise("that a handler does not send is told as empty", async (client) => {
+      const { log, options } = told({});
+
+      await client.echo("text", options);
+      await numbersOf(client.count(1, 2, 0, 0, options));
+
+      const empty = [{ headers: {} }, { trailers: {} }];
+      expect(log).toEqual([...empty, ...empty]);
+    });
+
+    promise("comes with the handler's error, too", async (client) => {
+      const unary = told();
+      const stream = told();
+
+      const error = await rejection(client.fail("aborted: no", unary.options));
+      const { taken, error: broken } = await failing(client.break(1, 3, 0, 0, stream.options));
+
+      expect([error.code, broken.code, taken.length]).toEqual(["aborted", "aborted", 3]);
+      for (const { log } of [unary, stream]) {
+        expect(log).toEqual([{ headers: initial }, { trailers: trailing }]);
+      }
+    });
+
+    promise("that cannot travel is refused before anything is sent", async (client) => {
+      const before = pluginOf(client).stats().writeCount;
+      const errors = [
+        await rejection(client.echo("text", { headers: { "two words": "x" } })),
+        await rejection(client.echo("text", { headers: { lines: "one\ntwo" } })),
+        await rejection(client.echo("text", { headers: { "text-bin": "text" } })),
+        await rejection(client.echo("text", { headers: { long: "x".repeat(8 * 1024) } })),
+        (await failing(client.count(1, 2, 0, 0, { headers: { "two words": "x" } }))).error,
+        await rejection(client.sum(numbersTo(2), { headers: { "two words": "x" } })),
+      ];
+
+      expect(errors.map(({ code }) => code)).toEqual([
+        "invalid_argument",
+        "invalid_argument",
+        "invalid_argument",
+        "resource_exhausted",
+        "invalid_argument",
+        "invalid_argument",
+      ]);
+      expect(pluginOf(client).stats().writeCount).toBe(before);
+    });
+
+    promise(
+      "whose callback throws ends the call with that, and the handler hears",
+      async (client) => {
+        const own = new PlugError("data_loss", "own");
+        const options: CallOptions = {
+          headers,
+          onHeader() {
+            throw own;
+          },
+        };
+
+        expect(await rejection(client.echo("text", options))).toBe(own);
+        expect((await failing(client.count(1, 1_000_000, 100, 0, options))).error).toBe(own);
+        expect(await noticed(client, 2)).toHaveLength(2);
+      },
+    );
+  });
+
+  describe("a call that a handler makes for its own", () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    promise("inherits its deadline and its trace context", async (client) => {
+      const { leftMs, traceparent: inherited } = await client.nest(0n, {
+        timeoutMs: 60_000,
+        headers: { traceparent },
+      });
+
+      expect(leftMs).toBeGreaterThan(50_000);
+      expect(leftMs).toBeLessThanOrEqual(60_000);
+      expect(inherited).toBe(traceparent);
+    });
+
+    promise("has neither where there is none", async (client) => {
+      const { leftMs, traceparent: inherited } = await client.nest(0n);
+
+      expect([leftMs, inherited]).toEqual([undefined, ""]);
+    });
+
+    promise("is given up when the deadline passes", async (client) => {
+      const error = await rejection(client.nest(60_000n, { timeoutMs: 30 }));
+
+      expect(error.code).toBe("deadline_exceeded");
+      expect(await noticedByHost(client, 1)).toEqual(["sleep aborted"]);
+    });
+
+    promise("is given up when that is cancelled", async (client) => {
+      const controller = new AbortController();
+      const call = client.nest(60_000n, { signal: controller.signal });
+      const books = hostBooks(client);
+      await eventually("the host is asked", () => books().incomingCount === 1);
+
+      controller.abort();
+
+      expect((await rejection(call)).code).toBe("cancelled");
+      expect(await noticedByHost(client, 1)).toEqual(["sleep aborted"]);
+    });
+  });
+
   promise("a stream that nobody iterates places no call", async (client) => {
     const before = pluginOf(client).stats();
     const source = watched((i) => ({ number: BigInt(i) }));
@@ -514,32 +701,37 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
     const mostAhead = Math.ceil(windowBytes / elementBytes) + 1;
 
     promise("what a handler makes", async (client) => {
-      const accounts = accountsOf(client);
+      const books = hostBooks(client);
       const iterator = iteratorOf(client.count(1, 1_000_000, elementBytes, 0));
       await iterator.next();
-      await eventually("the window is full", () => accounts().receivedBytes >= windowBytes);
-      const received = accounts().receivedBytes;
+      await eventually("the windows are full", () => {
+        const { sentBytes, receivedBytes } = books();
+        return receivedBytes >= windowBytes && sentBytes >= (hopCount - 1) * windowBytes;
+      });
+      const received = books().receivedBytes;
       await iterator.return?.();
       const left = (await noticed(client, 2)).find((event) => event.startsWith("count left")) ?? "";
 
       expect(received).toBeLessThan(windowBytes + 2 * elementBytes);
-      expect(Number(left.match(/\d+/)?.[0])).toBeLessThanOrEqual(mostAhead);
+      // A window for each connection, and the one that whoever is in between holds.
+      expect(Number(left.match(/\d+/)?.[0])).toBeLessThanOrEqual(hopCount * (mostAhead + 1) - 1);
     });
 
     promise("what a source of the caller makes", async (client) => {
-      const accounts = accountsOf(client);
+      const books = hostBooks(client);
       const source = watched(() => ({ data: new Uint8Array(elementBytes) }));
       const iterator = iteratorOf(client.echoBlobs(source.messages));
       await iterator.next();
-      await eventually("both windows are full", () => {
-        const { sentBytes, receivedBytes } = accounts();
-        return sentBytes >= windowBytes && receivedBytes >= windowBytes;
+      await eventually("all windows are full", () => {
+        const { sentBytes, receivedBytes } = books();
+        return Math.min(sentBytes, receivedBytes) >= hopCount * windowBytes;
       });
       const { madeCount } = source;
       await iterator.return?.();
 
-      // What the handler has sent back, what it has not read, and the one that it holds.
-      expect(madeCount).toBeLessThanOrEqual(2 * mostAhead + 1);
+      // What the handler has sent back, what it has not read, and the one that it holds; and the
+      // same of whoever is in between.
+      expect(madeCount).toBeLessThanOrEqual(2 * hopCount * (mostAhead + 1) - 1);
       await eventually("the source is left", () => source.isLeft);
     });
   });
@@ -556,8 +748,8 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
         ),
       ];
       await Promise.all(iterators.map((iterator) => iterator.next()));
-      const accounts = accountsOf(client);
-      await eventually("the window is used up", () => accounts().receivedBytes >= 1024);
+      const books = hostBooks(client);
+      await eventually("the window is used up", () => books().receivedBytes >= 1024);
 
       const [text, sum, taken, doubled, sent] = await within(
         4_000,
@@ -575,7 +767,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
       expect(taken).toEqual(upTo(40));
       expect(doubled).toEqual(upTo(40, 2).map(BigInt));
       expect(hashes(sent)).toEqual(hashes(blobs(5, 100_000, 2_000)));
-      await settlesTo(noAccounts, client);
+      await settles(client);
       ran();
     });
 
@@ -596,12 +788,13 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
       );
 
       expect(rests).toEqual(new Array(20).fill(upTo(30).slice(1)));
-      await settlesTo(noAccounts, client);
+      await settles(client);
       ran();
     });
 
-    test("a stream beyond maxInFlightCalls waits for its turn, and can be left meanwhile", async () => {
-      await using client = await open({ load: { ...windows, maxInFlightCalls: 2 } });
+    // In either direction it is the host's streams that wait: nested calls never do.
+    test("a stream beyond maxInFlightStreams waits for its turn, and can be left meanwhile", async () => {
+      await using client = await open({ load: { ...windows, maxInFlightStreams: 2 } });
       const first = [1, 2].map(() => iteratorOf(client.count(1, 1_000_000, 700, 0)));
       await Promise.all(first.map((iterator) => iterator.next()));
 
@@ -617,7 +810,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
       expect(late.code).toBe("deadline_exceeded");
       expect(source.madeCount).toBe(0);
       expect(await within(2_000, waiting)).toBe(55n);
-      await settlesTo(noAccounts, client);
+      await settles(client);
       ran();
     });
   });
@@ -643,7 +836,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
 
     test("ends streams that go on after drainTimeoutMs, and their sources", async () => {
       const client = await open({ load: { drainTimeoutMs: 30 }, run: { drainTimeoutMs: 30 } });
-      const accounts = accountsOf(client);
+      const books = hostBooks(client);
       const source = watched((i) => ({ number: BigInt(i) }), 1);
       const waiting = failing(client.count(1, 1_000_000, 0, 5));
       const summed = rejection(client.sum(source.messages));
@@ -657,18 +850,18 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
       const rest = await failing({ [Symbol.asyncIterator]: () => unread });
       expect(rest.error.code).toBe("cancelled");
       await eventually("the source is left", () => source.isLeft);
-      expect(accounts()).toEqual(noAccounts);
+      expect(books()).toEqual(emptyBooks);
       ran();
     });
   });
 
   // Nobody can die in memory.
-  test.skipIf(kind === "memory")(
+  test.skipIf(transport === "memory")(
     "a plugin that is killed settles streams in every state with plugin_exited",
     async () => {
       await leavingNothing(async () => {
-        const client = await open({ load: { maxInFlightCalls: 12 } });
-        const accounts = accountsOf(client);
+        const client = await open({ load: { maxInFlightStreams: 11 } });
+        const books = hostBooks(client);
         const paced = watched((i) => ({ number: BigInt(i) }), 1);
         const blocked = watched(() => ({ data: new Uint8Array(50_000) }));
         const inPieces = watched(() => ({ data: new Uint8Array(5_000_000) }));
@@ -690,12 +883,12 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
           rejection(client.sleep(60_000n)).then((error) => ({ error })),
         ];
         for await (const _ of client.count(1, 1_000_000, 1_000, 0)) break;
-        // Beyond maxInFlightCalls: they have not been sent.
+        // Beyond maxInFlightStreams: they have not been sent.
         const waiting = [1, 2, 3, 4].flatMap(() => [
           failing(client.double(waitingSource.messages)),
           rejection(client.sum(stuck({ number: 1n }))).then((error) => ({ error })),
         ]);
-        await eventually("windows are full", () => accounts().receivedBytes >= windowBytes);
+        await eventually("windows are full", () => books().receivedBytes >= windowBytes);
 
         process.kill(pluginOf(client).pid as number, "SIGKILL");
 
@@ -716,7 +909,7 @@ describe.each(transports)("over $kind,", ({ kind, open }) => {
         await eventually("sources are left", () =>
           [paced, blocked, inPieces].every(({ isLeft }) => isLeft),
         );
-        expect(accounts()).toEqual(noAccounts);
+        expect(books()).toEqual(emptyBooks);
         expect((await failing(client.count(1, 2, 0, 0))).error.code).toBe("plugin_exited");
         expect((await rejection(client.sum([]))).code).toBe("plugin_exited");
         await client[Symbol.asyncDispose]();

@@ -20,10 +20,10 @@ describe("checkedLimits", () => {
     expect(taken.map(({ maxMessageBytes }) => maxMessageBytes)).toEqual([1024, 1024 ** 3]);
   });
 
-  test("maxInFlightCalls is valid from 1 to 1,048,576", () => {
-    const taken = [1, 2 ** 20].map((value) => checkedLimits({ maxInFlightCalls: value }));
+  test("maxInFlightCalls is valid from 1 to 524,288", () => {
+    const taken = [1, 2 ** 19].map((value) => checkedLimits({ maxInFlightCalls: value }));
 
-    expect(taken.map(({ maxInFlightCalls }) => maxInFlightCalls)).toEqual([1, 2 ** 20]);
+    expect(taken.map(({ maxInFlightCalls }) => maxInFlightCalls)).toEqual([1, 2 ** 19]);
   });
 
   test.each([1023, 1024 ** 3 + 1, 0, -1, 1024.5, NaN, Infinity, "4096" as never])(
@@ -37,13 +37,13 @@ describe("checkedLimits", () => {
     },
   );
 
-  test.each([0, 2 ** 20 + 1, -1, 0.5, NaN])(
+  test.each([0, 2 ** 19 + 1, -1, 0.5, NaN])(
     "refuses maxInFlightCalls %p with invalid_argument, naming the range and the value",
     (value) => {
       const error = thrown(() => checkedLimits({ maxInFlightCalls: value }));
 
       expect(error.message).toBe(
-        `[invalid_argument] maxInFlightCalls must be a whole number from 1 to 1048576, got ${value}`,
+        `[invalid_argument] maxInFlightCalls must be a whole number from 1 to 524288, got ${value}`,
       );
     },
   );
@@ -72,6 +72,9 @@ describe("checkedLimits", () => {
     expect(defaultLimits).toEqual({
       maxMessageBytes: 67_108_864,
       maxInFlightCalls: 16_384,
+      maxInFlightStreams: 4_096,
+      maxNestedCalls: 16_384,
+      maxMetadataBytes: 8_192,
       streamWindowBytes: 262_144,
       connectionWindowBytes: 16_777_216,
     });

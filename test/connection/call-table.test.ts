@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { checkedLimits } from "../../src/call/limits.ts";
+import { allowances, checkedLimits } from "../../src/call/limits.ts";
 import type { OutgoingCall } from "../../src/call/outgoing-call.ts";
 import { CallTable } from "../../src/connection/call-table.ts";
 import { seeded } from "../support/random.ts";
@@ -100,10 +100,17 @@ describe("CallTable", () => {
     expect(table.count).toBe(1);
   });
 
-  test("holds as many calls as maxInFlightCalls may allow", () => {
-    const { maxInFlightCalls } = checkedLimits({ maxInFlightCalls: 1024 * 1024 });
+  test("holds as many calls as all allowances together may allow", () => {
+    const most = {
+      maxInFlightCalls: 512 * 1024,
+      maxInFlightStreams: 256 * 1024,
+      maxNestedCalls: 256 * 1024,
+    };
+    const count = allowances(checkedLimits(most)).reduce((sum, limit) => sum + limit);
     const table = new CallTable();
-    const calls = Array.from({ length: maxInFlightCalls }, newCall);
+    const calls = Array.from({ length: count }, newCall);
+
+    expect(count).toBe(2 ** 20);
 
     for (const call of calls) table.add(call);
 

@@ -113,7 +113,7 @@ describe("decodeError", () => {
   });
 
   test("skips fields that it does not know", () => {
-    const unknownField = Uint8Array.of(0x1a, 0x02, 1, 2);
+    const unknownField = Uint8Array.of(0x2a, 0x02, 1, 2);
     const error = decodeError(joined(unknownField, encodeError(new PlugError("aborted", "x"))));
 
     expect([error.code, error.rawMessage]).toEqual(["aborted", "x"]);

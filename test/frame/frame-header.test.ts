@@ -6,8 +6,8 @@ import {
   headerBytes,
   isKnownKind,
   kindName,
-  unknownFlags,
   writeHeader,
+  wrongFlags,
 } from "../../src/frame/frame-header.ts";
 
 describe("FrameKind", () => {
@@ -45,11 +45,27 @@ describe("FrameFlag", () => {
     expect(new Set(bits).size).toBe(bits.length);
   });
 
-  test("unknownFlags leaves what has no name", () => {
-    const all = Object.values(FrameFlag).reduce((flags, bit) => flags | bit, 0);
+  const all = Object.values(FrameFlag).reduce((flags, bit) => flags | bit, 0);
 
-    expect(unknownFlags(0xff)).toBe(0xff & ~all);
-    expect(unknownFlags(all)).toBe(0);
+  test.each(Object.values(FrameKind))("of kind %i: what may be there, and what must", (kind) => {
+    const { FromCallee, Ignorable } = FrameFlag;
+    const allowed = all & ~(wrongFlags(kind, all)?.extra ?? 0);
+    const required = wrongFlags(kind, 0)?.missing ?? 0;
+
+    expect(wrongFlags(kind, allowed)).toBeUndefined();
+    expect(allowed & Ignorable).toBe(Ignorable);
+    expect(required & ~FromCallee).toBe(0);
+    expect(wrongFlags(kind, allowed & ~required)).toEqual(
+      required === 0 ? undefined : { extra: 0, missing: required },
+    );
+  });
+
+  test("say whose request id it is where a callee alone can speak", () => {
+    const mustSay = Object.entries(FrameKind)
+      .filter(([, kind]) => wrongFlags(kind, 0) !== undefined)
+      .map(([name]) => name);
+
+    expect(mustSay).toEqual(["Response", "Error", "Headers"]);
   });
 });
 

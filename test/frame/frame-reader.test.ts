@@ -139,10 +139,19 @@ describe("FrameReader.push", () => {
   const faults: readonly [string, Uint8Array, string][] = [
     ["an unknown kind, named", frame({ kind: 200 }), "frame kind 200 is unknown"],
     ["kind 0", frame({ kind: 0 }), "is unknown"],
-    ["unknown flags, named", frame({ flags: 0x68 }), "request frame has unknown flags 0x60"],
+    [
+      "flags that the kind may not have",
+      frame({ flags: 0x06 }),
+      "request frame has flags 0x2, which",
+    ],
+    [
+      "flags that the kind must have, and has not",
+      frame({ kind: FrameKind.Error }),
+      "error frame lacks flags 0x2",
+    ],
     [
       "a payload of one byte more than the limit, with both numbers",
-      frame({ kind: FrameKind.Response, payloadBytes: 1025 }),
+      frame({ kind: FrameKind.Response, flags: FrameFlag.FromCallee, payloadBytes: 1025 }),
       "response frame announces a payload of 1025 bytes, more than 1024",
     ],
     ["a payload of 4 GiB", frame({ payloadBytes: 0xffff_ffff }), "4294967295 bytes"],

@@ -2,9 +2,19 @@ import { describe, expect, test } from "bun:test";
 
 import { decodeHandshake, encodeHandshake, type Hello } from "../../src/handshake/hello.ts";
 import { encodeError } from "../../src/frame/error-payload.ts";
-import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../../src/frame/frame-header.ts";
+import {
+  firstObjectMethodId,
+  FrameFlag,
+  FrameKind,
+  headerBytes,
+  writeHeader,
+} from "../../src/frame/frame-header.ts";
+import { encodePreface } from "../../src/frame/preface.ts";
+import { encodeService } from "../../src/frame/service-payload.ts";
+import { encodeMetadata } from "../../src/metadata/metadata-block.ts";
+import { Metadata } from "../../src/metadata/metadata.ts";
 import { wire1ErrorId, wire1Frame } from "../../src/frame/wire1-frame.ts";
-import { creditPayload } from "../../src/connection/streams.ts";
+import { u32Payload } from "../../src/connection/frame-input.ts";
 import { PlugError } from "bun-plug";
 
 // The examples of PROTOCOL.md, by name.
@@ -27,6 +37,8 @@ const hello: Hello = {
   ],
   runtime: "peer/1",
   error: undefined,
+  offers: [],
+  origin: 0,
 };
 const answer: Hello = {
   ...hello,
@@ -44,6 +56,7 @@ const refusal: Hello = {
 
 const get = Uint8Array.of(0x0a, 0x01, 0x6b);
 const got = Uint8Array.of(0x0a, 0x04, 1, 2, 3, 4);
+const ab = encodeMetadata(new Metadata({ a: "b" }), 100, "headers");
 const noSuchKey = encodeError(new PlugError("not_found", "no such key"));
 
 const written: Record<string, Uint8Array> = {
@@ -64,7 +77,36 @@ const written: Record<string, Uint8Array> = {
   cancel: frame(FrameKind.Cancel, 0, new Uint8Array(0)),
   message: frame(FrameKind.Message, 0, get),
   end: frame(FrameKind.End, 0, new Uint8Array(0)),
-  credit: frame(FrameKind.Credit, FrameFlag.FromCallee, creditPayload(27)),
+  credit: frame(FrameKind.Credit, FrameFlag.FromCallee, u32Payload(27)),
+  "request-to-object": frame(
+    FrameKind.Request,
+    0,
+    Buffer.concat([encodePreface(7, undefined) as Uint8Array, get]),
+    { methodId: firstObjectMethodId },
+  ),
+  "request-with-metadata": frame(
+    FrameKind.Request,
+    FrameFlag.Metadata,
+    Buffer.concat([encodePreface(0, ab) as Uint8Array, get]),
+  ),
+  headers: frame(FrameKind.Headers, FrameFlag.FromCallee, ab),
+  "response-with-trailers": frame(
+    FrameKind.Response,
+    FrameFlag.FromCallee | FrameFlag.Metadata,
+    encodePreface(0, ab) as Uint8Array,
+  ),
+  service: frame(
+    FrameKind.Service,
+    0,
+    encodeService({ name: "peer.Bell", versions: [1], methods: ["Ring"], firstMethodId: 0 }),
+    { requestId: 0 },
+  ),
+  release: frame(FrameKind.Release, 0, u32Payload(7), { requestId: 0 }),
+  ping: frame(FrameKind.Ping, 0, new Uint8Array(0), { requestId: 5 }),
+  pong: frame(FrameKind.Pong, 0, new Uint8Array(0), { requestId: 5 }),
+  "go-away": frame(FrameKind.GoAway, 0, encodeError(new PlugError("draining", "done")), {
+    requestId: 0,
+  }),
 };
 
 describe("PROTOCOL.md", () => {
@@ -91,9 +133,15 @@ function handshake(value: Hello): Uint8Array {
   return wire1Frame(0xff, encodeHandshake({ version: 1, magic: "magic", hello: value }));
 }
 
-function frame(kind: FrameKind, flags: number, payload: Uint8Array): Uint8Array {
+function frame(
+  kind: FrameKind,
+  flags: number,
+  payload: Uint8Array,
+  { methodId = 0, requestId = 1 } = {},
+): Uint8Array {
   const bytes = new Uint8Array(headerBytes + payload.byteLength);
-  writeHeader(new DataView(bytes.buffer), 0, payload.byteLength, kind, flags, 0, 1);
+  const view = new DataView(bytes.buffer);
+  writeHeader(view, 0, payload.byteLength, kind, flags, methodId, requestId);
   bytes.set(payload, headerBytes);
   return bytes;
 }

@@ -82,6 +82,16 @@ describe("a handshake", () => {
       transports: fc.array(fc.record({ kind: fc.string(), fds: fc.array(u32) }), { maxLength: 4 }),
       runtime: fc.string(),
       error: fc.constant(undefined),
+      offers: fc.array(
+        fc.record({
+          name: fc.string(),
+          versions: fc.array(u32),
+          methods: fc.array(fc.string()),
+          firstMethodId: u32,
+        }),
+        { maxLength: 2 },
+      ),
+      origin: u32,
     }),
   });
 

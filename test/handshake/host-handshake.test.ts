@@ -50,6 +50,8 @@ describe("offerFrame", () => {
       transports: [...offeredTransports],
       runtime: runtimeName,
       error: undefined,
+      offers: [],
+      origin: 0,
     });
   });
 
@@ -66,7 +68,7 @@ describe("offerFrame", () => {
     expect(longest.byteLength).toBeGreaterThan(4000);
     expect(error.code).toBe("resource_exhausted");
     expect(error.message).toMatch(
-      new RegExp(`for ${most + 1} services has \\d{4} bytes, more than 4096`),
+      new RegExp(`for ${most + 1} services and 0 offered ones has \\d{4} bytes, more than 4096`),
     );
 
     function isTaken(wanted: readonly WantedService[]): boolean {
@@ -89,6 +91,9 @@ describe("the answer of a plugin of ours", () => {
     const limits = {
       maxMessageBytes: 4096,
       maxInFlightCalls: 3,
+      maxInFlightStreams: 2,
+      maxNestedCalls: 4,
+      maxMetadataBytes: 100,
       streamWindowBytes: 2048,
       connectionWindowBytes: 4096,
     };
@@ -99,6 +104,7 @@ describe("the answer of a plugin of ours", () => {
       limits,
       transport: { kind: "stdio", fds: [] },
       runtime: "peer/1",
+      origin: 0,
     });
   });
 

@@ -222,7 +222,7 @@ describe("a host of the Go original", () => {
   test("is answered with its own frame: 00 FF 09 08 01 12 05 6D 61 67 69 63", () => {
     const decision = decisionOf(goOffer, [servedKv]);
 
-    expect(decision).toEqual({ wire: 1, service: servedKv, answer: goOffer });
+    expect(decision).toEqual({ wire: 1, service: servedKv, version: 1, answer: goOffer });
   });
 
   test("gets, of several services, the one whose index, magic and version match", () => {

@@ -179,9 +179,11 @@ describe("PLUG_TRACE=1 in the host's environment", () => {
       .split("\n")
       .map((line) => line.replace(/\d+(?=\])/, "1"));
     expect(lines.sort()).toEqual([
+      "[about] [plug about.ts 1] < go-away #0, 42 bytes",
       "[about] [plug about.ts 1] < request #1 method 0, 16 bytes, deadline",
       "[about] [plug about.ts 1] > response #1, 7 bytes",
       "[plug about] < response #1, 7 bytes",
+      "[plug about] > go-away #0, 42 bytes",
       "[plug about] > request #1 method 0, 16 bytes, deadline",
     ]);
   });

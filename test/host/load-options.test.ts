@@ -242,7 +242,7 @@ describe("an option with a wrong value rejects with invalid_argument, which name
     ["stopTimeoutMs", Infinity, "got Infinity"],
     ["maxMessageBytes", 1023, "from 1024 to 1073741824, got 1023"],
     ["maxMessageBytes", 2048.5, "got 2048.5"],
-    ["maxInFlightCalls", 0, "from 1 to 1048576, got 0"],
+    ["maxInFlightCalls", 0, "from 1 to 524288, got 0"],
     ["transport", "tcp", `"stdio" or "socket", got "tcp"`],
   ];
   for (const [name, value, says] of wrong) {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 
 import { PlugError } from "bun-plug";
 import type { CallOptions } from "../../src/rpc/call-options.ts";
-import { bindService, type CallTarget, message } from "../../src/rpc/bound-service.ts";
+import { bindService, type CallTarget } from "../../src/rpc/bound-service.ts";
+import { message } from "../../src/rpc/messages.ts";
 import { scripted } from "../support/connections.ts";
 import { response } from "../support/frames.ts";
 import { rejection, thrown } from "../support/rejection.ts";

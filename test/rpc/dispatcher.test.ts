@@ -3,14 +3,13 @@ import { getEventListeners } from "node:events";
 import { describe, expect, test } from "bun:test";
 
 import { PlugError } from "bun-plug";
-import { checkHandler, Dispatcher } from "../../src/rpc/dispatcher.ts";
+import { Dispatcher } from "../../src/rpc/dispatcher.ts";
 import type { Service } from "../../src/rpc/service.ts";
 import { decodeError } from "../../src/frame/error-payload.ts";
 import { FrameKind } from "../../src/frame/frame-header.ts";
 import { scripted } from "../support/connections.ts";
 import { settled } from "../support/fake-transport.ts";
 import { request, type TestFrame } from "../support/frames.ts";
-import { thrown } from "../support/rejection.ts";
 import { RecordedCall, type TextHandler, textService } from "../support/text-service.ts";
 
 const echoService = textService("test.Echo", "Say", "Shout");
@@ -23,7 +22,7 @@ function served(service: object, handler: object) {
 /** A dispatcher of test.Echo, and how to call its method Say. */
 function newDispatcher(say: TextHandler[string], maxRunningHandlers = 100) {
   const handler: TextHandler = { say, shout: (text) => text.toUpperCase() };
-  const dispatcher = new Dispatcher([served(echoService, handler)], maxRunningHandlers);
+  const dispatcher = new Dispatcher([served(echoService, handler)], { maxRunningHandlers });
   function call(text: string, methodId = 0): RecordedCall {
     const recorded = new RecordedCall(methodId, text);
     dispatcher.handle(recorded.call, recorded.request, 0, recorded.request.byteLength, false);
@@ -104,7 +103,9 @@ describe("Dispatcher", () => {
   // What a handler returns is its own affair, not the caller's: not invalid_argument.
   test("fails with internal for a response that cannot be encoded", async () => {
     const handler = { say: () => "unencodable", shout() {} };
-    const peer = scripted({ handler: new Dispatcher([served(echoService, handler)], 1) });
+    const peer = scripted({
+      handler: new Dispatcher([served(echoService, handler)], { maxRunningHandlers: 1 }),
+    });
 
     peer.deliver(request(1, new TextEncoder().encode("hello"), 0));
 
@@ -137,7 +138,7 @@ describe("Dispatcher", () => {
         served(echoService, { say: () => "say", shout: () => "shout" }),
         served(logService, { log: () => "log" }),
       ],
-      10,
+      { maxRunningHandlers: 10 },
     );
     const calls = [0, 1, 2].map((id) => new RecordedCall(id, "x"));
 
@@ -163,7 +164,9 @@ describe("Dispatcher", () => {
         return "";
       }
     }
-    const dispatcher = new Dispatcher([served(echoService, new Handler())], 1);
+    const dispatcher = new Dispatcher([served(echoService, new Handler())], {
+      maxRunningHandlers: 1,
+    });
     const recorded = new RecordedCall(0, "hello");
 
     dispatcher.handle(recorded.call, recorded.request, 0, recorded.request.byteLength, false);
@@ -361,24 +364,5 @@ describe("Dispatcher.idle", () => {
     await settled();
 
     expect(seen).toEqual([1, 2]);
-  });
-});
-
-describe("checkHandler", () => {
-  test("takes an object and an instance with every method of the service", () => {
-    class Handler {
-      say(): void {}
-      shout(): void {}
-    }
-    const check = (handler: object): void => checkHandler(served(echoService, handler));
-
-    expect(() => check(new Handler())).not.toThrow();
-    expect(() => check({ say() {}, shout: () => {}, more: 1 })).not.toThrow();
-  });
-
-  test("throws invalid_argument and names every method that is missing", () => {
-    const error = thrown(() => checkHandler(served(echoService, { say: "not a function" })));
-
-    expect(error.message).toBe("[invalid_argument] the handler of test.Echo lacks say(), shout()");
   });
 });

@@ -383,8 +383,9 @@ describe("a call that streams", () => {
   });
 
   test("waits with its messages for its turn, and says its end behind them", async () => {
-    const peer = scripted({ limits: { ...limits, maxInFlightCalls: 1 }, peerLimits: limits });
-    const first = open(peer.connection, 0);
+    const peer = scripted({ limits: { ...limits, maxInFlightStreams: 1 }, peerLimits: limits });
+    const first = open(peer.connection, ClientStreams);
+    first.sender.end();
     const { sender } = open(peer.connection, ClientStreams);
     const isReady = sender.isReady;
     peer.deliver(response(1));
@@ -395,7 +396,8 @@ describe("a call that streams", () => {
 
     expect(isReady).toBe(false);
     expect((await peer.sent()).map(({ kind, payload }) => [kind, ...payload])).toEqual([
-      [FrameKind.Request, 1],
+      [FrameKind.Request],
+      [FrameKind.End],
       [FrameKind.Request],
       [FrameKind.Message, 5],
       [FrameKind.End],
@@ -482,7 +484,9 @@ describe("a call that streams", () => {
   });
 
   test("that is given up while it waits for its turn leaves nothing", async () => {
-    const { peer } = await calling(0, 0, { limits: { ...limits, maxInFlightCalls: 2 } });
+    const { peer } = await calling(ServerStreams, ServerStreams, {
+      limits: { ...limits, maxInFlightStreams: 2 },
+    });
     const stream = open(peer.connection, bothWays);
     void stream.receiver.return();
     peer.deliver(response(1), response(2));
@@ -664,7 +668,7 @@ describe("a call of the peer that streams", () => {
     const served = [
       { service: textService("test.Echo", "Echo"), handler: { echo: (t: string) => t } },
     ];
-    const peer = scripted({ handler: new Dispatcher(served as never, 10) });
+    const peer = scripted({ handler: new Dispatcher(served as never, { maxRunningHandlers: 10 }) });
 
     peer.deliver(frame({ flags }));
     const sent = await peer.sent();

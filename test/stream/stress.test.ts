@@ -202,7 +202,9 @@ async function carryOut({
   ...limits
 }: Plan): Promise<void> {
   const service = Behaviour as unknown as Service<object, object>;
-  const dispatcher = new Dispatcher([{ service, handler: behaviourHandler() }], maxRunningHandlers);
+  const dispatcher = new Dispatcher([{ service, handler: behaviourHandler() }], {
+    maxRunningHandlers,
+  });
   const { host, plugin } = pair({ limits, handler: dispatcher });
   const target: CallTarget = { connection: () => host, close: async () => {} };
   const methodIds = new Map(Behaviour.methods.map(({ name }, i) => [name, i]));

@@ -39,6 +39,8 @@ export const pluginHello: Hello = {
   transports: [{ kind: "stdio", fds: [] }],
   runtime: "peer/1",
   error: undefined,
+  offers: [],
+  origin: 0,
 };
 
 /** The frame of a plugin's answer; without `hello` it is that of the Go original. */

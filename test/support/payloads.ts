@@ -17,7 +17,7 @@ export const bytesReader: PayloadReader<Uint8Array> = {
   read: (buffer, from, to, owned) => (owned ? buffer.subarray(from, to) : buffer.slice(from, to)),
 };
 
-export const route: Route = { methodId: 0, service: "test.Echo", method: "Echo" };
+export const route: Route = { methodId: 0, service: "test.Echo", method: "Echo", objectId: 0 };
 
 /** Answers each call at once with its request. */
 export const echo: CallHandler = {

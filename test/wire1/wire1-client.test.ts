@@ -18,7 +18,7 @@ import { bytes, bytesReader, bytesWriter, Outcomes } from "../support/payloads.t
 import { patternBytes, seeded } from "../support/random.ts";
 import { rejection } from "../support/rejection.ts";
 
-const route = { methodId: 0x0102, service: "example.KV", method: "Get" };
+const route = { methodId: 0x0102, service: "example.KV", method: "Get", objectId: 0 };
 const gone = new PlugError("plugin_exited", "the plugin has gone");
 
 function newClient(maxMessageBytes = 1024 * 1024, events?: ConnectionEvents) {

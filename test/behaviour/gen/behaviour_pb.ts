@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file behaviour.proto.
  */
 export const file_behaviour: GenFile = /*@__PURE__*/
-  fileDesc("Cg9iZWhhdmlvdXIucHJvdG8SCWJlaGF2aW91ciIUCgRUZXh0EgwKBHRleHQYASABKAkiGAoGTnVtYmVyEg4KBm51bWJlchgBIAEoAyIUCgRCbG9iEgwKBGRhdGEYASABKAwiSwoMQ291bnRSZXF1ZXN0EgwKBGZyb20YASABKAUSCgoCdG8YAiABKAUSDwoHcGFkZGluZxgDIAEoBRIQCghwYXVzZV9tcxgEIAEoBSIvCgxDb3VudEVsZW1lbnQSDgoGbnVtYmVyGAEgASgFEg8KB3BhZGRpbmcYAiABKAwiFQoFRXZlbnQSDAoEd2hhdBgBIAEoCTK9BAoJQmVoYXZpb3VyEigKBEVjaG8SDy5iZWhhdmlvdXIuVGV4dBoPLmJlaGF2aW91ci5UZXh0EiwKCEVjaG9CbG9iEg8uYmVoYXZpb3VyLkJsb2IaDy5iZWhhdmlvdXIuQmxvYhIyCgVTbGVlcBIRLmJlaGF2aW91ci5OdW1iZXIaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSLwoERmFpbBIPLmJlaGF2aW91ci5UZXh0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EjsKBUNvdW50EhcuYmVoYXZpb3VyLkNvdW50UmVxdWVzdBoXLmJlaGF2aW91ci5Db3VudEVsZW1lbnQwARI7CgVCcmVhaxIXLmJlaGF2aW91ci5Db3VudFJlcXVlc3QaFy5iZWhhdmlvdXIuQ291bnRFbGVtZW50MAESLQoDU3VtEhEuYmVoYXZpb3VyLk51bWJlchoRLmJlaGF2aW91ci5OdW1iZXIoARIvCgVGaXJzdBIRLmJlaGF2aW91ci5OdW1iZXIaES5iZWhhdmlvdXIuTnVtYmVyKAESMgoGRG91YmxlEhEuYmVoYXZpb3VyLk51bWJlchoRLmJlaGF2aW91ci5OdW1iZXIoATABEjEKCUVjaG9CbG9icxIPLmJlaGF2aW91ci5CbG9iGg8uYmVoYXZpb3VyLkJsb2IoATABEjIKBkV2ZW50cxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoQLmJlaGF2aW91ci5FdmVudGIGcHJvdG8z", [file_google_protobuf_empty]);
+  fileDesc("Cg9iZWhhdmlvdXIucHJvdG8SCWJlaGF2aW91ciIUCgRUZXh0EgwKBHRleHQYASABKAkiGAoGTnVtYmVyEg4KBm51bWJlchgBIAEoAyIUCgRCbG9iEgwKBGRhdGEYASABKAwiSwoMQ291bnRSZXF1ZXN0EgwKBGZyb20YASABKAUSCgoCdG8YAiABKAUSDwoHcGFkZGluZxgDIAEoBRIQCghwYXVzZV9tcxgEIAEoBSIvCgxDb3VudEVsZW1lbnQSDgoGbnVtYmVyGAEgASgFEg8KB3BhZGRpbmcYAiABKAwiFQoFRXZlbnQSDAoEd2hhdBgBIAEoCSI+CgVUZXJtcxIUCgdsZWZ0X21zGAEgASgBSACIAQESEwoLdHJhY2VwYXJlbnQYAiABKAlCCgoIX2xlZnRfbXMijQEKBUJvb2tzEhYKDm91dGdvaW5nX2NvdW50GAEgASgNEhYKDmluY29taW5nX2NvdW50GAIgASgNEhAKCGlkX2NvdW50GAMgASgNEhYKDmRlYWRsaW5lX2NvdW50GAQgASgNEhIKCnNlbnRfYnl0ZXMYBSABKAESFgoOcmVjZWl2ZWRfYnl0ZXMYBiABKAEy1QUKCUJlaGF2aW91chIoCgRFY2hvEg8uYmVoYXZpb3VyLlRleHQaDy5iZWhhdmlvdXIuVGV4dBIsCghFY2hvQmxvYhIPLmJlaGF2aW91ci5CbG9iGg8uYmVoYXZpb3VyLkJsb2ISMgoFU2xlZXASES5iZWhhdmlvdXIuTnVtYmVyGhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ei8KBEZhaWwSDy5iZWhhdmlvdXIuVGV4dBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRI7CgVDb3VudBIXLmJlaGF2aW91ci5Db3VudFJlcXVlc3QaFy5iZWhhdmlvdXIuQ291bnRFbGVtZW50MAESOwoFQnJlYWsSFy5iZWhhdmlvdXIuQ291bnRSZXF1ZXN0GhcuYmVoYXZpb3VyLkNvdW50RWxlbWVudDABEi0KA1N1bRIRLmJlaGF2aW91ci5OdW1iZXIaES5iZWhhdmlvdXIuTnVtYmVyKAESLwoFRmlyc3QSES5iZWhhdmlvdXIuTnVtYmVyGhEuYmVoYXZpb3VyLk51bWJlcigBEjIKBkRvdWJsZRIRLmJlaGF2aW91ci5OdW1iZXIaES5iZWhhdmlvdXIuTnVtYmVyKAEwARIxCglFY2hvQmxvYnMSDy5iZWhhdmlvdXIuQmxvYhoPLmJlaGF2aW91ci5CbG9iKAEwARIyCgZFdmVudHMSFi5nb29nbGUucHJvdG9idWYuRW1wdHkaEC5iZWhhdmlvdXIuRXZlbnQSMAoETGVmdBIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoQLmJlaGF2aW91ci5UZXJtcxIrCgROZXN0EhEuYmVoYXZpb3VyLk51bWJlchoQLmJlaGF2aW91ci5UZXJtcxI3CgtQbHVnaW5Cb29rcxIWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRoQLmJlaGF2aW91ci5Cb29rc2IGcHJvdG8z", [file_google_protobuf_empty]);
 
 /**
  * @generated from message behaviour.Text
@@ -143,6 +143,84 @@ export const EventSchema: GenMessage<Event> = /*@__PURE__*/
   messageDesc(file_behaviour, 5);
 
 /**
+ * What a call came with.
+ *
+ * @generated from message behaviour.Terms
+ */
+export type Terms = Message<"behaviour.Terms"> & {
+  /**
+   * Milliseconds until its deadline; absent without one.
+   *
+   * @generated from field: optional double left_ms = 1;
+   */
+  leftMs?: number | undefined;
+
+  /**
+   * Empty without one.
+   *
+   * @generated from field: string traceparent = 2;
+   */
+  traceparent: string;
+};
+
+/**
+ * Describes the message behaviour.Terms.
+ * Use `create(TermsSchema)` to create a new message.
+ */
+export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
+  messageDesc(file_behaviour, 6);
+
+/**
+ * What a connection keeps of its calls. All of it is 0 when none is in flight.
+ *
+ * @generated from message behaviour.Books
+ */
+export type Books = Message<"behaviour.Books"> & {
+  /**
+   * Calls of this side and of the other.
+   *
+   * @generated from field: uint32 outgoing_count = 1;
+   */
+  outgoingCount: number;
+
+  /**
+   * @generated from field: uint32 incoming_count = 2;
+   */
+  incomingCount: number;
+
+  /**
+   * Request ids that are taken: also of calls given up, until the other side's last word.
+   *
+   * @generated from field: uint32 id_count = 3;
+   */
+  idCount: number;
+
+  /**
+   * @generated from field: uint32 deadline_count = 4;
+   */
+  deadlineCount: number;
+
+  /**
+   * Bytes of streams without credit given back.
+   *
+   * @generated from field: double sent_bytes = 5;
+   */
+  sentBytes: number;
+
+  /**
+   * @generated from field: double received_bytes = 6;
+   */
+  receivedBytes: number;
+};
+
+/**
+ * Describes the message behaviour.Books.
+ * Use `create(BooksSchema)` to create a new message.
+ */
+export const BooksSchema: GenMessage<Books> = /*@__PURE__*/
+  messageDesc(file_behaviour, 7);
+
+/**
  * @generated from service behaviour.Behaviour
  */
 export const Behaviour: GenService<{
@@ -177,7 +255,7 @@ export const Behaviour: GenService<{
     output: typeof EmptySchema;
   },
   /**
-   * Fail fails with a code and a text, as in "not_found: no such thing".
+   * Fail fails with a code and a text, as in "not_found: no such thing", and the text as a detail.
    *
    * @generated from rpc behaviour.Behaviour.Fail
    */
@@ -255,6 +333,37 @@ export const Behaviour: GenService<{
     methodKind: "unary";
     input: typeof EmptySchema;
     output: typeof EventSchema;
+  },
+  /**
+   * Left returns what the call came with.
+   *
+   * @generated from rpc behaviour.Behaviour.Left
+   */
+  left: {
+    methodKind: "unary";
+    input: typeof EmptySchema;
+    output: typeof TermsSchema;
+  },
+  /**
+   * Nest asks the host's Left in a call made for this one and lets the host sleep so many
+   * milliseconds in another, and returns what Left said.
+   *
+   * @generated from rpc behaviour.Behaviour.Nest
+   */
+  nest: {
+    methodKind: "unary";
+    input: typeof NumberSchema;
+    output: typeof TermsSchema;
+  },
+  /**
+   * PluginBooks returns the books of the plugin's side, whoever answers the other rpcs.
+   *
+   * @generated from rpc behaviour.Behaviour.PluginBooks
+   */
+  pluginBooks: {
+    methodKind: "unary";
+    input: typeof EmptySchema;
+    output: typeof BooksSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_behaviour, 0);

@@ -6,8 +6,8 @@
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageSource, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
 import { genericCodec, loadService, runService, testService } from "bun-plug/codegen-v1";
-import type { Blob, CountElement, Number } from "./behaviour_pb.ts";
-import { BlobSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TextSchema } from "./behaviour_pb.ts";
+import type { Blob, Books, CountElement, Number, Terms } from "./behaviour_pb.ts";
+import { BlobSchema, BooksSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TermsSchema, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 
@@ -37,7 +37,7 @@ export interface Behaviour {
   sleep(number$: bigint, options?: CallOptions): Promise<void>;
 
   /**
-   * Fail fails with a code and a text, as in "not_found: no such thing".
+   * Fail fails with a code and a text, as in "not_found: no such thing", and the text as a detail.
    *
    * @generated from rpc behaviour.Behaviour.Fail
    */
@@ -103,6 +103,28 @@ export interface Behaviour {
    * @generated from rpc behaviour.Behaviour.Events
    */
   events(options?: CallOptions): Promise<string>;
+
+  /**
+   * Left returns what the call came with.
+   *
+   * @generated from rpc behaviour.Behaviour.Left
+   */
+  left(options?: CallOptions): Promise<Terms>;
+
+  /**
+   * Nest asks the host's Left in a call made for this one and lets the host sleep so many
+   * milliseconds in another, and returns what Left said.
+   *
+   * @generated from rpc behaviour.Behaviour.Nest
+   */
+  nest(number$: bigint, options?: CallOptions): Promise<Terms>;
+
+  /**
+   * PluginBooks returns the books of the plugin's side, whoever answers the other rpcs.
+   *
+   * @generated from rpc behaviour.Behaviour.PluginBooks
+   */
+  pluginBooks(options?: CallOptions): Promise<Books>;
 }
 
 /**
@@ -131,7 +153,7 @@ export interface BehaviourHandler {
   sleep(number$: bigint, context: CallContext): void | Promise<void>;
 
   /**
-   * Fail fails with a code and a text, as in "not_found: no such thing".
+   * Fail fails with a code and a text, as in "not_found: no such thing", and the text as a detail.
    *
    * @generated from rpc behaviour.Behaviour.Fail
    */
@@ -197,6 +219,28 @@ export interface BehaviourHandler {
    * @generated from rpc behaviour.Behaviour.Events
    */
   events(context: CallContext): string | Promise<string>;
+
+  /**
+   * Left returns what the call came with.
+   *
+   * @generated from rpc behaviour.Behaviour.Left
+   */
+  left(context: CallContext): MessageInitShape<typeof TermsSchema> | Promise<MessageInitShape<typeof TermsSchema>>;
+
+  /**
+   * Nest asks the host's Left in a call made for this one and lets the host sleep so many
+   * milliseconds in another, and returns what Left said.
+   *
+   * @generated from rpc behaviour.Behaviour.Nest
+   */
+  nest(number$: bigint, context: CallContext): MessageInitShape<typeof TermsSchema> | Promise<MessageInitShape<typeof TermsSchema>>;
+
+  /**
+   * PluginBooks returns the books of the plugin's side, whoever answers the other rpcs.
+   *
+   * @generated from rpc behaviour.Behaviour.PluginBooks
+   */
+  pluginBooks(context: CallContext): MessageInitShape<typeof BooksSchema> | Promise<MessageInitShape<typeof BooksSchema>>;
 }
 
 const Text$codec = /*@__PURE__*/ genericCodec(TextSchema);
@@ -206,6 +250,8 @@ const Empty$codec = /*@__PURE__*/ genericCodec(EmptySchema);
 const CountRequest$codec = /*@__PURE__*/ genericCodec(CountRequestSchema);
 const CountElement$codec = /*@__PURE__*/ genericCodec(CountElementSchema);
 const Event$codec = /*@__PURE__*/ genericCodec(EventSchema);
+const Terms$codec = /*@__PURE__*/ genericCodec(TermsSchema);
+const Books$codec = /*@__PURE__*/ genericCodec(BooksSchema);
 
 /** @generated from rpc behaviour.Behaviour.Echo */
 const Behaviour$echo: UnaryMethod<
@@ -389,6 +435,60 @@ const Behaviour$events: UnaryMethod<
   unpack: (response) => response.what,
 };
 
+/** @generated from rpc behaviour.Behaviour.Left */
+const Behaviour$left: UnaryMethod<
+  BehaviourHandler,
+  typeof EmptySchema,
+  typeof TermsSchema,
+  MessageInitShape<typeof TermsSchema>,
+  Terms
+> = {
+  kind: "unary",
+  name: "Left",
+  localName: "left",
+  input: Empty$codec,
+  output: Terms$codec,
+  handle: (handler, _request, context) => handler.left(context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
+/** @generated from rpc behaviour.Behaviour.Nest */
+const Behaviour$nest: UnaryMethod<
+  BehaviourHandler,
+  typeof NumberSchema,
+  typeof TermsSchema,
+  MessageInitShape<typeof TermsSchema>,
+  Terms
+> = {
+  kind: "unary",
+  name: "Nest",
+  localName: "nest",
+  input: Number$codec,
+  output: Terms$codec,
+  handle: (handler, request, context) => handler.nest(request.number, context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
+/** @generated from rpc behaviour.Behaviour.PluginBooks */
+const Behaviour$pluginBooks: UnaryMethod<
+  BehaviourHandler,
+  typeof EmptySchema,
+  typeof BooksSchema,
+  MessageInitShape<typeof BooksSchema>,
+  Books
+> = {
+  kind: "unary",
+  name: "PluginBooks",
+  localName: "pluginBooks",
+  input: Empty$codec,
+  output: Books$codec,
+  handle: (handler, _request, context) => handler.pluginBooks(context),
+  pack: (result) => result,
+  unpack: (response) => response,
+};
+
 class Behaviour$Client implements Behaviour, AsyncDisposable {
   readonly #caller: Caller;
 
@@ -452,6 +552,18 @@ class Behaviour$Client implements Behaviour, AsyncDisposable {
     return this.#caller.unary(Behaviour$events, {}, options);
   }
 
+  left(options?: CallOptions): Promise<Terms> {
+    return this.#caller.unary(Behaviour$left, {}, options);
+  }
+
+  nest(number$: bigint, options?: CallOptions): Promise<Terms> {
+    return this.#caller.unary(Behaviour$nest, { number: number$ }, options);
+  }
+
+  pluginBooks(options?: CallOptions): Promise<Books> {
+    return this.#caller.unary(Behaviour$pluginBooks, {}, options);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#caller.close();
   }
@@ -465,7 +577,7 @@ export const Behaviour: Service<Behaviour, BehaviourHandler> = {
   index: 0,
   magic: "magic",
   version: 1,
-  methods: [Behaviour$echo, Behaviour$echoBlob, Behaviour$sleep, Behaviour$fail, Behaviour$count, Behaviour$break, Behaviour$sum, Behaviour$first, Behaviour$double, Behaviour$echoBlobs, Behaviour$events],
+  methods: [Behaviour$echo, Behaviour$echoBlob, Behaviour$sleep, Behaviour$fail, Behaviour$count, Behaviour$break, Behaviour$sum, Behaviour$first, Behaviour$double, Behaviour$echoBlobs, Behaviour$events, Behaviour$left, Behaviour$nest, Behaviour$pluginBooks],
   client: Behaviour$Client,
 };
 

@@ -1,4 +1,5 @@
-// The behaviour handler, behind every transport that there is.
+// The behaviour handler, behind every transport that there is, in either direction: in the plugin,
+// or in the host with a plugin in between that passes calls on.
 
 import { join } from "node:path";
 
@@ -7,63 +8,85 @@ import type { TestOptions } from "bun-plug/testing";
 
 import type { Connection } from "../../../src/connection/connection.ts";
 import type { CallTarget } from "../../../src/rpc/bound-service.ts";
-import { type Behaviour, loadBehaviour, testBehaviour } from "../gen/behaviour_plug.ts";
+import { type Books, booksOf } from "../fixture/books.ts";
+import { forwardingHandler } from "../fixture/forwarder.ts";
 import { behaviourHandler } from "../fixture/handler.ts";
+import {
+  Behaviour,
+  type BehaviourHandler,
+  loadBehaviour,
+  testBehaviour,
+} from "../gen/behaviour_plug.ts";
 
 export type Client = Behaviour & AsyncDisposable;
 
-export interface TestedTransport {
-  readonly kind: "memory" | "socket" | "stdio";
+export interface TestedWay {
+  readonly transport: "memory" | "socket" | "stdio";
+  readonly direction: "host → plugin" | "plugin → host";
+  /** Connections that a call goes through until its handler answers. */
+  readonly hopCount: number;
   open(options?: TestOptions): Promise<Client>;
 }
 
 const plugin = join(import.meta.dir, "../fixture/plugin.ts");
 
-function processOver(transport: "socket" | "stdio"): TestedTransport {
-  return {
-    kind: transport,
-    open: ({ load, run = {} } = {}) =>
-      loadBehaviour(plugin, { transport, args: [JSON.stringify(run)], ...load }),
-  };
+export const ways: readonly TestedWay[] = (["memory", "socket", "stdio"] as const).flatMap(
+  (transport) => [way(transport, "host → plugin"), way(transport, "plugin → host")],
+);
+
+function way(transport: TestedWay["transport"], direction: TestedWay["direction"]): TestedWay {
+  const isForwarded = direction === "plugin → host";
+  async function open({ load, run = {} }: TestOptions = {}): Promise<Client> {
+    // Also where calls end in the plugin: that nests calls to the host.
+    const offered = behaviourHandler();
+    const offer = [[Behaviour, offered]] as const;
+    const client =
+      transport === "memory"
+        ? await testBehaviour(isForwarded ? forwardingHandler() : behaviourHandler(), {
+            load: { offer, ...load },
+            run,
+          })
+        : await loadBehaviour(plugin, {
+            transport,
+            args: [direction, JSON.stringify(run)],
+            offer,
+            ...load,
+          });
+    offers.set(client, offered);
+    return client;
+  }
+  return { transport, direction, hopCount: isForwarded ? 2 : 1, open };
 }
 
-export const transports: readonly TestedTransport[] = [
-  { kind: "memory", open: (options) => testBehaviour(behaviourHandler(), options) },
-  processOver("socket"),
-  processOver("stdio"),
-];
+const offers = new WeakMap<Client, BehaviourHandler>();
 
-/** What a connection keeps books of, on the caller's side. */
-export interface Accounts {
-  readonly inFlightCount: number;
-  readonly deadlineCount: number;
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
+/** Events of the host's handler, whichever answers the client. */
+export async function hostEvents(client: Client): Promise<string> {
+  const handler = offers.get(client) as BehaviourHandler;
+  return handler.events(undefined as never);
 }
 
-export const noAccounts: Accounts = {
-  inFlightCount: 0,
-  deadlineCount: 0,
-  sentBytes: 0,
-  receivedBytes: 0,
-};
-
-/** Looks at the books of a client's connection, also when the plugin is gone. */
-export function accountsOf(client: Client): () => Accounts {
-  const connection = (pluginOf(client) as unknown as CallTarget).connection() as Connection;
-  return () => {
-    const { inFlightCount, deadlineCount, outstandingBytes } = connection;
-    const { sent: sentBytes, received: receivedBytes } = outstandingBytes;
-    return { inFlightCount, deadlineCount, sentBytes, receivedBytes };
-  };
+/** Looks at the books of the host's connection, also when the plugin is gone. */
+export function hostBooks(client: Client): () => Books {
+  const connection = (pluginOf(client) as unknown as CallTarget).connection(false) as Connection;
+  return () => booksOf(connection);
 }
 
 /** Events of the handler, until there are as many: those that the test waits for, in any order. */
 export async function noticed(client: Client, count: number): Promise<string[]> {
+  return sortedEvents(() => client.events(), count);
+}
+
+/** The same of the host's handler. */
+export async function noticedByHost(client: Client, count: number): Promise<string[]> {
+  return sortedEvents(() => hostEvents(client), count);
+}
+
+async function sortedEvents(take: () => Promise<string>, count: number): Promise<string[]> {
   const events: string[] = [];
   const until = performance.now() + 3_000;
   while (events.length < count && performance.now() < until) {
-    const what = await client.events();
+    const what = await take();
     if (what === "") await Bun.sleep(2);
     else events.push(...what.split(", "));
   }

@@ -1,0 +1,75 @@
+// Metadata as bytes.
+//
+//   message Metadata { repeated Entry entries = 1; }
+//   message Entry { string name = 1; bytes value = 2; }
+
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+
+import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
+import { Metadata } from "./metadata.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const toUtf8 = new TextEncoder();
+
+/**
+ * @param what such as `"headers of example.KV.Get"`, for the error.
+ * @throws {PlugError} `resource_exhausted`: it is longer than the peer takes.
+ */
+export function encodeMetadata(metadata: Metadata, maxBytes: number, what: string): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const [name, value] of metadata) {
+    writer.tag(1, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(name);
+    writer.tag(2, WireType.LengthDelimited);
+    writer.bytes(typeof value === "string" ? toUtf8.encode(value) : value);
+    writer.join();
+  }
+  const bytes = writer.finish();
+  if (bytes.byteLength > maxBytes) throw metadataTooLarge(what, bytes.byteLength, maxBytes);
+  return bytes;
+}
+
+export function metadataTooLarge(what: string, byteCount: number, maxBytes: number): PlugError {
+  return new PlugError(
+    "resource_exhausted",
+    `${what} have ${byteCount} bytes, more than maxMetadataBytes ${maxBytes}`,
+  );
+}
+
+/**
+ * Copies what it keeps.
+ *
+ * @throws {PlugError} `protocol_error`: the bytes are not metadata.
+ */
+export function decodeMetadata(buffer: Uint8Array, from: number, to: number): Metadata {
+  const metadata = new Metadata();
+  try {
+    const reader = new BinaryReader(buffer.slice(from, to));
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === 1 && wireType === WireType.LengthDelimited) readEntry(reader.bytes(), metadata);
+      else reader.skip(wireType, field);
+    }
+  } catch (cause) {
+    throw new PlugError(
+      "protocol_error",
+      `${to - from} bytes of metadata cannot be read: ${textOf(cause)}`,
+      { cause },
+    );
+  }
+  return metadata;
+}
+
+function readEntry(bytes: Uint8Array, metadata: Metadata): void {
+  const reader = new BinaryReader(bytes);
+  let name = "";
+  let value: Uint8Array = new Uint8Array(0);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 1 && wireType === WireType.LengthDelimited) name = reader.string();
+    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.bytes();
+    else reader.skip(wireType, field);
+  }
+  metadata.append(name, name.endsWith("-bin") ? value : utf8.decode(value));
+}
