@@ -2,7 +2,7 @@
 //
 //   bun run bench:targets [FILE]
 //
-// Rows whose feature is not there yet (the ring, blocking calls, callbacks) come with it.
+// Rows whose feature is not there yet (the ring, blocking calls) come with it.
 
 import { join } from "node:path";
 

@@ -1,7 +1,7 @@
 // All cases, in the order in which they run and are shown.
 //
-// What is to come has its place here: blocking calls are one more kind beside "unary", callbacks a
-// mode of it; the shared-memory ring and polling are variants of the peer bun-plug.
+// What is to come has its place here: blocking calls are one more kind beside "unary"; the shared-memory
+// ring and polling are variants of the peer bun-plug.
 
 import { type Case, newCase } from "./case.ts";
 
@@ -54,7 +54,7 @@ export const cases: readonly Case[] = [
   newCase("start/cold", "start", "program", "p50_ns", { mode: "once" }),
   newCase("idle/20", "idle", "process", "plugin_pss_bytes", {
     inFlight: 20,
-    spans: 5,
+    spans: 10,
     maxRounds: 1,
   }),
   newCase("held/1000", "held", "process", "plugin_growth_bytes", { inFlight: 1_000 }),
@@ -74,6 +74,12 @@ export const cases: readonly Case[] = [
   }),
   newCase("unary-async/1", "unary", "own", "p50_ns", {
     mode: "later",
+    against: "unary/1",
+    spans: 2,
+    payloadBytes,
+  }),
+  newCase("unary-callback/1", "unary", "own", "p50_ns", {
+    mode: "callback",
     against: "unary/1",
     spans: 2,
     payloadBytes,

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file bench.proto.
  */
 export const file_bench: GenFile = /*@__PURE__*/
-  fileDesc("CgtiZW5jaC5wcm90bxIFYmVuY2giFwoHRWxlbWVudBIMCgRkYXRhGAEgASgMIjYKDlByb2R1Y2VSZXF1ZXN0Eg0KBWNvdW50GAEgASgNEhUKDWVsZW1lbnRfYnl0ZXMYAiABKA0iFgoFVG90YWwSDQoFY291bnQYASABKA0y5gEKBlN0cmVhbRImCgRFY2hvEg4uYmVuY2guRWxlbWVudBoOLmJlbmNoLkVsZW1lbnQSMgoHUHJvZHVjZRIVLmJlbmNoLlByb2R1Y2VSZXF1ZXN0Gg4uYmVuY2guRWxlbWVudDABEikKB0NvbnN1bWUSDi5iZW5jaC5FbGVtZW50GgwuYmVuY2guVG90YWwoARIuCghFeGNoYW5nZRIOLmJlbmNoLkVsZW1lbnQaDi5iZW5jaC5FbGVtZW50KAEwARIlCgNTaXASDi5iZW5jaC5FbGVtZW50GgwuYmVuY2guVG90YWwoAWIGcHJvdG8z");
+  fileDesc("CgtiZW5jaC5wcm90bxIFYmVuY2giFwoHRWxlbWVudBIMCgRkYXRhGAEgASgMIjYKDlByb2R1Y2VSZXF1ZXN0Eg0KBWNvdW50GAEgASgNEhUKDWVsZW1lbnRfYnl0ZXMYAiABKA0iFgoFVG90YWwSDQoFY291bnQYASABKA0ykgIKBlN0cmVhbRImCgRFY2hvEg4uYmVuY2guRWxlbWVudBoOLmJlbmNoLkVsZW1lbnQSKgoIQ2FsbEJhY2sSDi5iZW5jaC5FbGVtZW50Gg4uYmVuY2guRWxlbWVudBIyCgdQcm9kdWNlEhUuYmVuY2guUHJvZHVjZVJlcXVlc3QaDi5iZW5jaC5FbGVtZW50MAESKQoHQ29uc3VtZRIOLmJlbmNoLkVsZW1lbnQaDC5iZW5jaC5Ub3RhbCgBEi4KCEV4Y2hhbmdlEg4uYmVuY2guRWxlbWVudBoOLmJlbmNoLkVsZW1lbnQoATABEiUKA1NpcBIOLmJlbmNoLkVsZW1lbnQaDC5iZW5jaC5Ub3RhbCgBYgZwcm90bzM");
 
 /**
  * @generated from message bench.Element
@@ -80,6 +80,16 @@ export const Stream: GenService<{
    * @generated from rpc bench.Stream.Echo
    */
   echo: {
+    methodKind: "unary";
+    input: typeof ElementSchema;
+    output: typeof ElementSchema;
+  },
+  /**
+   * CallBack returns what the host, which offers example.KV, has under a key of its own.
+   *
+   * @generated from rpc bench.Stream.CallBack
+   */
+  callBack: {
     methodKind: "unary";
     input: typeof ElementSchema;
     output: typeof ElementSchema;

@@ -22,6 +22,13 @@ export interface Stream {
   echo(data: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
 
   /**
+   * CallBack returns what the host, which offers example.KV, has under a key of its own.
+   *
+   * @generated from rpc bench.Stream.CallBack
+   */
+  callBack(data: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+
+  /**
    * Produce streams so many elements of so many bytes.
    *
    * @generated from rpc bench.Stream.Produce
@@ -60,6 +67,13 @@ export interface StreamHandler {
    * @generated from rpc bench.Stream.Echo
    */
   echo(data: Uint8Array, context: CallContext): Uint8Array | Promise<Uint8Array>;
+
+  /**
+   * CallBack returns what the host, which offers example.KV, has under a key of its own.
+   *
+   * @generated from rpc bench.Stream.CallBack
+   */
+  callBack(data: Uint8Array, context: CallContext): Uint8Array | Promise<Uint8Array>;
 
   /**
    * Produce streams so many elements of so many bytes.
@@ -108,6 +122,24 @@ const Stream$echo: UnaryMethod<
   input: Element$codec,
   output: Element$codec,
   handle: (handler, request, context) => handler.echo(request.data, context),
+  pack: (data) => ({ data }),
+  unpack: (response) => response.data,
+};
+
+/** @generated from rpc bench.Stream.CallBack */
+const Stream$callBack: UnaryMethod<
+  StreamHandler,
+  typeof ElementSchema,
+  typeof ElementSchema,
+  Uint8Array,
+  Uint8Array
+> = {
+  kind: "unary",
+  name: "CallBack",
+  localName: "callBack",
+  input: Element$codec,
+  output: Element$codec,
+  handle: (handler, request, context) => handler.callBack(request.data, context),
   pack: (data) => ({ data }),
   unpack: (response) => response.data,
 };
@@ -187,6 +219,10 @@ class Stream$Client implements Stream, AsyncDisposable {
     return this.#caller.unary(Stream$echo, { data }, options);
   }
 
+  callBack(data: Uint8Array, options?: CallOptions): Promise<Uint8Array> {
+    return this.#caller.unary(Stream$callBack, { data }, options);
+  }
+
   produce(count: number, elementBytes: number, options?: CallOptions): AsyncIterable<Element> {
     return this.#caller.serverStreaming(Stream$produce, { count, elementBytes }, options);
   }
@@ -216,7 +252,7 @@ export const Stream: Service<Stream, StreamHandler> = {
   index: 0,
   magic: "magic",
   version: 1,
-  methods: [Stream$echo, Stream$produce, Stream$consume, Stream$exchange, Stream$sip],
+  methods: [Stream$echo, Stream$callBack, Stream$produce, Stream$consume, Stream$exchange, Stream$sip],
   client: Stream$Client,
 };
 

@@ -14,13 +14,20 @@ const goModule = join(import.meta.dir, "../peer/go");
 export class Skipped extends Error {}
 
 /** The programs of one run. Each is built once, when it is asked for first. */
-export class Programs {
-  /** Removed when this process ends; rounds may leave files there. */
+export class Programs implements Disposable {
+  /** Removed when this is disposed of, or the process ends; rounds may leave files there. */
   readonly folder = mkdtempSync(join(tmpdir(), "bun-plug-bench-"));
   readonly #built = new Map<string, Promise<string>>();
 
   constructor() {
-    process.on("exit", () => rmSync(this.folder, { recursive: true, force: true }));
+    process.on("exit", this.#remove);
+  }
+
+  readonly #remove = (): void => rmSync(this.folder, { recursive: true, force: true });
+
+  [Symbol.dispose](): void {
+    process.off("exit", this.#remove);
+    this.#remove();
   }
 
   /** The command that runs a round, without its job. */

@@ -1,5 +1,10 @@
 // Runs a command to its end, or for so long.
 
+// What is to be cleaned up is so when the process ends, which a signal alone would not let happen.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(1));
+}
+
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;

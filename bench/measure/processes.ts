@@ -31,7 +31,7 @@ export async function idle(host: HostModule, job: Job): Promise<Sample> {
   for (const subject of subjects) await subject.get(smallKey);
   const pids = subjects.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   // What the loads have left to do is no cost of being idle.
-  await Bun.sleep(500);
+  await Bun.sleep(1_000);
   const before = [process.pid, ...pids].map(cpuNs);
   await Bun.sleep(job.seconds * 1000);
   const used = [process.pid, ...pids].map((pid, i) => (cpuNs(pid) ?? NaN) - (before[i] ?? NaN));

@@ -1,7 +1,7 @@
 // Get of 16 bytes, with so many calls in flight.
 //
 // Modes, for bun-plug alone: "timeout" and "signal" give each call one, "later" is answered by an
-// async handler.
+// async handler, "callback" by one that makes a call of the same kind to the host.
 
 import { laterKey, smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
@@ -37,6 +37,7 @@ function wayOf(subject: Subject, mode: string): () => Promise<Uint8Array> {
   const { own } = subject;
   if (own === undefined) throw new Error(`knows no calls with a ${mode}`);
   if (mode === "timeout") return () => own.getWith(smallKey, { timeoutMs: 60_000 });
+  if (mode === "callback") return () => own.callBack();
   const { signal } = new AbortController();
   return () => own.getWith(smallKey, { signal });
 }

@@ -33,6 +33,8 @@ export interface OwnSubject {
     key: string,
     options: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
   ): Promise<Uint8Array>;
+  /** A call whose handler gets the small value from the host. */
+  callBack(): Promise<Uint8Array>;
   /** Streams to a reader that takes one element a second, until the signal aborts. */
   sip(elements: Elements, signal: AbortSignal): Promise<number>;
 }

@@ -93,7 +93,8 @@ describe("a peer that fails", () => {
 
   async function outcomesOf(...peers: readonly Peer[]): Promise<readonly Outcome[]> {
     const plan: Plan = { cases: sizes, peers, rounds: 2, seconds: 0.01, graceMs: 2_000 };
-    return (await measureAll(plan, new Programs(), silent, async () => {})).outcomes;
+    using programs = new Programs();
+    return (await measureAll(plan, programs, silent, async () => {})).outcomes;
   }
 
   test("is shown with its error, and does not end the run", async () => {

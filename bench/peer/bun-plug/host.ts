@@ -4,6 +4,7 @@ import { loadPlugin, pluginOf } from "bun-plug";
 
 import { KV } from "../../../example/gen/example_plug.ts";
 import { Stream } from "../../gen/bench_plug.ts";
+import { newStore } from "../store.ts";
 import type { Subject } from "../subject.ts";
 
 export async function open(command: readonly string[], variant: string): Promise<Subject> {
@@ -14,6 +15,8 @@ export async function open(command: readonly string[], variant: string): Promise
     {
       args,
       logger: false,
+      // For the calls that the plugin makes while it answers one.
+      offer: [[KV, newStore()]],
       // How profile.ts has the plugin profiled.
       env: { BUN_OPTIONS: process.env["BENCH_PLUGIN_BUN_OPTIONS"] },
       // Larger than any case sends.
@@ -32,6 +35,7 @@ export async function open(command: readonly string[], variant: string): Promise
     stream,
     own: {
       getWith: (key, options) => kv.get(key, options),
+      callBack: () => stream.callBack(new Uint8Array(1)),
       sip: (elements, signal) => stream.sip(elements, { signal }),
     },
     [Symbol.asyncDispose]: () => plugin[Symbol.asyncDispose](),

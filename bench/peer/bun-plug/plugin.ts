@@ -4,10 +4,11 @@ import { runPlugin } from "bun-plug/plugin";
 
 import { KV } from "../../../example/gen/example_plug.ts";
 import { Stream, type StreamHandler } from "../../gen/bench_plug.ts";
-import { elements, newStore } from "../store.ts";
+import { elements, newStore, smallKey } from "../store.ts";
 
 const stream: StreamHandler = {
   echo: (data) => data,
+  callBack: (_data, context) => context.host(KV).get(smallKey, context),
   produce: (count, elementBytes) => elements(count, elementBytes),
   async consume(messages) {
     let count = 0;

@@ -174,9 +174,10 @@ const file_bench_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12#\n" +
 	"\relement_bytes\x18\x02 \x01(\rR\felementBytes\"\x1d\n" +
 	"\x05Total\x12\x14\n" +
-	"\x05count\x18\x01 \x01(\rR\x05count2\xe6\x01\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count2\x92\x02\n" +
 	"\x06Stream\x12&\n" +
-	"\x04Echo\x12\x0e.bench.Element\x1a\x0e.bench.Element\x122\n" +
+	"\x04Echo\x12\x0e.bench.Element\x1a\x0e.bench.Element\x12*\n" +
+	"\bCallBack\x12\x0e.bench.Element\x1a\x0e.bench.Element\x122\n" +
 	"\aProduce\x12\x15.bench.ProduceRequest\x1a\x0e.bench.Element0\x01\x12)\n" +
 	"\aConsume\x12\x0e.bench.Element\x1a\f.bench.Total(\x01\x12.\n" +
 	"\bExchange\x12\x0e.bench.Element\x1a\x0e.bench.Element(\x010\x01\x12%\n" +
@@ -202,17 +203,19 @@ var file_bench_proto_goTypes = []any{
 }
 var file_bench_proto_depIdxs = []int32{
 	0, // 0: bench.Stream.Echo:input_type -> bench.Element
-	1, // 1: bench.Stream.Produce:input_type -> bench.ProduceRequest
-	0, // 2: bench.Stream.Consume:input_type -> bench.Element
-	0, // 3: bench.Stream.Exchange:input_type -> bench.Element
-	0, // 4: bench.Stream.Sip:input_type -> bench.Element
-	0, // 5: bench.Stream.Echo:output_type -> bench.Element
-	0, // 6: bench.Stream.Produce:output_type -> bench.Element
-	2, // 7: bench.Stream.Consume:output_type -> bench.Total
-	0, // 8: bench.Stream.Exchange:output_type -> bench.Element
-	2, // 9: bench.Stream.Sip:output_type -> bench.Total
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
+	0, // 1: bench.Stream.CallBack:input_type -> bench.Element
+	1, // 2: bench.Stream.Produce:input_type -> bench.ProduceRequest
+	0, // 3: bench.Stream.Consume:input_type -> bench.Element
+	0, // 4: bench.Stream.Exchange:input_type -> bench.Element
+	0, // 5: bench.Stream.Sip:input_type -> bench.Element
+	0, // 6: bench.Stream.Echo:output_type -> bench.Element
+	0, // 7: bench.Stream.CallBack:output_type -> bench.Element
+	0, // 8: bench.Stream.Produce:output_type -> bench.Element
+	2, // 9: bench.Stream.Consume:output_type -> bench.Total
+	0, // 10: bench.Stream.Exchange:output_type -> bench.Element
+	2, // 11: bench.Stream.Sip:output_type -> bench.Total
+	6, // [6:12] is the sub-list for method output_type
+	0, // [0:6] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Stream_Echo_FullMethodName     = "/bench.Stream/Echo"
+	Stream_CallBack_FullMethodName = "/bench.Stream/CallBack"
 	Stream_Produce_FullMethodName  = "/bench.Stream/Produce"
 	Stream_Consume_FullMethodName  = "/bench.Stream/Consume"
 	Stream_Exchange_FullMethodName = "/bench.Stream/Exchange"
@@ -34,6 +35,8 @@ const (
 type StreamClient interface {
 	// Echo returns the element.
 	Echo(ctx context.Context, in *Element, opts ...grpc.CallOption) (*Element, error)
+	// CallBack returns what the host, which offers example.KV, has under a key of its own.
+	CallBack(ctx context.Context, in *Element, opts ...grpc.CallOption) (*Element, error)
 	// Produce streams so many elements of so many bytes.
 	Produce(ctx context.Context, in *ProduceRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Element], error)
 	// Consume counts the elements that are streamed to it.
@@ -56,6 +59,16 @@ func (c *streamClient) Echo(ctx context.Context, in *Element, opts ...grpc.CallO
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Element)
 	err := c.cc.Invoke(ctx, Stream_Echo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *streamClient) CallBack(ctx context.Context, in *Element, opts ...grpc.CallOption) (*Element, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Element)
+	err := c.cc.Invoke(ctx, Stream_CallBack_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +139,8 @@ type Stream_SipClient = grpc.ClientStreamingClient[Element, Total]
 type StreamServer interface {
 	// Echo returns the element.
 	Echo(context.Context, *Element) (*Element, error)
+	// CallBack returns what the host, which offers example.KV, has under a key of its own.
+	CallBack(context.Context, *Element) (*Element, error)
 	// Produce streams so many elements of so many bytes.
 	Produce(*ProduceRequest, grpc.ServerStreamingServer[Element]) error
 	// Consume counts the elements that are streamed to it.
@@ -146,6 +161,9 @@ type UnimplementedStreamServer struct{}
 
 func (UnimplementedStreamServer) Echo(context.Context, *Element) (*Element, error) {
 	return nil, status.Error(codes.Unimplemented, "method Echo not implemented")
+}
+func (UnimplementedStreamServer) CallBack(context.Context, *Element) (*Element, error) {
+	return nil, status.Error(codes.Unimplemented, "method CallBack not implemented")
 }
 func (UnimplementedStreamServer) Produce(*ProduceRequest, grpc.ServerStreamingServer[Element]) error {
 	return status.Error(codes.Unimplemented, "method Produce not implemented")
@@ -198,6 +216,24 @@ func _Stream_Echo_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Stream_CallBack_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Element)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StreamServer).CallBack(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Stream_CallBack_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StreamServer).CallBack(ctx, req.(*Element))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Stream_Produce_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(ProduceRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -240,6 +276,10 @@ var Stream_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Echo",
 			Handler:    _Stream_Echo_Handler,
+		},
+		{
+			MethodName: "CallBack",
+			Handler:    _Stream_CallBack_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

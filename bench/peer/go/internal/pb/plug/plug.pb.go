@@ -137,6 +137,72 @@ func (x *Handshake) GetMagic() string {
 	return ""
 }
 
+// A reference to an object of the sender that has a service. Put it into a message of your own, and
+// make its value with `refer` of a call's context or of a plugin's handle; the other side makes a
+// client of it with `resolve`. It means nothing outside the connection that it came by.
+type Ref struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Among the objects of the side that made it.
+	Object uint32 `protobuf:"varint,1,opt,name=object,proto3" json:"object,omitempty"`
+	// Which side of which connection that is.
+	Origin uint32 `protobuf:"fixed32,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Full name of the service that the object has, such as "example.Logger".
+	Service       string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ref) Reset() {
+	*x = Ref{}
+	mi := &file_plug_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ref) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ref) ProtoMessage() {}
+
+func (x *Ref) ProtoReflect() protoreflect.Message {
+	mi := &file_plug_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ref.ProtoReflect.Descriptor instead.
+func (*Ref) Descriptor() ([]byte, []int) {
+	return file_plug_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Ref) GetObject() uint32 {
+	if x != nil {
+		return x.Object
+	}
+	return 0
+}
+
+func (x *Ref) GetOrigin() uint32 {
+	if x != nil {
+		return x.Origin
+	}
+	return 0
+}
+
+func (x *Ref) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
 var file_plug_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
@@ -189,7 +255,11 @@ const file_plug_proto_rawDesc = "" +
 	"plug.proto\x12\x06plugpb\x1a google/protobuf/descriptor.proto\";\n" +
 	"\tHandshake\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
-	"\x05magic\x18\x02 \x01(\tR\x05magic*;\n" +
+	"\x05magic\x18\x02 \x01(\tR\x05magic\"O\n" +
+	"\x03Ref\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\rR\x06object\x12\x16\n" +
+	"\x06origin\x18\x02 \x01(\aR\x06origin\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice*;\n" +
 	"\x05Calls\x12\x15\n" +
 	"\x11CALLS_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tUNWRAPPED\x10\x01\x12\f\n" +
@@ -211,16 +281,17 @@ func file_plug_proto_rawDescGZIP() []byte {
 }
 
 var file_plug_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plug_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_plug_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_plug_proto_goTypes = []any{
 	(Calls)(0),                          // 0: plugpb.Calls
 	(*Handshake)(nil),                   // 1: plugpb.Handshake
-	(*descriptorpb.ServiceOptions)(nil), // 2: google.protobuf.ServiceOptions
+	(*Ref)(nil),                         // 2: plugpb.Ref
+	(*descriptorpb.ServiceOptions)(nil), // 3: google.protobuf.ServiceOptions
 }
 var file_plug_proto_depIdxs = []int32{
-	2, // 0: plugpb.magic:extendee -> google.protobuf.ServiceOptions
-	2, // 1: plugpb.version:extendee -> google.protobuf.ServiceOptions
-	2, // 2: plugpb.calls:extendee -> google.protobuf.ServiceOptions
+	3, // 0: plugpb.magic:extendee -> google.protobuf.ServiceOptions
+	3, // 1: plugpb.version:extendee -> google.protobuf.ServiceOptions
+	3, // 2: plugpb.calls:extendee -> google.protobuf.ServiceOptions
 	0, // 3: plugpb.calls:type_name -> plugpb.Calls
 	4, // [4:4] is the sub-list for method output_type
 	4, // [4:4] is the sub-list for method input_type
@@ -240,7 +311,7 @@ func file_plug_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plug_proto_rawDesc), len(file_plug_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 3,
 			NumServices:   0,
 		},
