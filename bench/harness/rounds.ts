@@ -3,6 +3,7 @@
 // of nothing else.
 
 import type { Case } from "../case/case.ts";
+import { warmUpShare } from "../measure/callers.ts";
 import type { Job, Sample } from "../measure/sample.ts";
 import type { Peer } from "../peer/peers.ts";
 import { type Programs, Skipped } from "./programs.ts";
@@ -57,7 +58,7 @@ export async function measureAll(
   const late = new Map<string, string>();
   progress.expect(
     plan.cases.reduce(
-      (sum, one) => sum + peersOf(one, able).length * roundsOf(one, plan) * secondsOf(one, plan),
+      (sum, one) => sum + peersOf(one, able).length * roundsOf(one, plan) * costOf(one, plan),
       0,
     ),
   );
@@ -123,7 +124,7 @@ async function measureCase(
           if (error instanceof Late) late.set(lateKey(one, outcome.peer), one.name);
         }
       }
-      progress.advance(secondsOf(one, plan));
+      progress.advance(costOf(one, plan));
     }
   }
   return all;
@@ -168,6 +169,14 @@ function lateKey({ question }: Case, { name }: Peer): string {
 
 function roundsOf({ maxRounds }: Case, { rounds }: Plan): number {
   return Math.min(rounds, maxRounds);
+}
+
+// A round starts two processes and warms up; roughly so many seconds.
+const startSeconds = 0.3;
+
+/** About how long a round takes, in seconds. */
+function costOf(one: Case, plan: Plan): number {
+  return startSeconds + secondsOf(one, plan) * (1 + warmUpShare);
 }
 
 function secondsOf({ spans }: Case, { seconds }: Plan): number {

@@ -15,10 +15,10 @@ export interface Chart {
   readonly series: readonly Series[];
 }
 
-const width = 880;
+const width = 900;
 const height = 460;
-const left = 74;
-const right = 660;
+const left = 92;
+const right = 678;
 const top = 44;
 const bottom = 404;
 const labelGap = 15;
@@ -68,11 +68,11 @@ function style(): string {
 export function svg(chart: Chart, colourOf: (name: string) => number): string {
   const x = (value: number): number => left + chart.x.place(value) * (right - left);
   const y = (value: number): number => bottom - chart.y.place(value) * (bottom - top);
-  const ends = chart.series.map(({ points }) => y(points.at(-1)?.[1] ?? 1));
+  // The main ones last, so that they lie above the others.
+  const series = chart.series.toSorted((a, b) => colourOf(b.name) - colourOf(a.name));
+  const ends = series.map(({ points }) => y(points.at(-1)?.[1] ?? 1));
   const labels = spreadOut(ends, labelGap, bottom);
-  const lines = chart.series.map((series, i) =>
-    seriesSvg(series, colourOf(series.name), x, y, labels[i] ?? 0),
-  );
+  const lines = series.map((one, i) => seriesSvg(one, colourOf(one.name), x, y, labels[i] ?? 0));
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(chart.title)}">`,
     `<style>${style()}</style>`,

@@ -10,7 +10,7 @@ import { baseName, ratioOf } from "./ratio.ts";
 
 const style = `
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
 th, td { padding: 2px 10px; text-align: right; white-space: nowrap; }
@@ -19,7 +19,7 @@ th:first-child, td:first-child { text-align: left; }
 tr.own td { font-weight: 600; }
 h2 { margin: 2rem 0 0.3rem; font-size: 1.1rem; }
 .error { color: #cf222e; font-size: 13px; }
-svg { width: 100%; max-width: 880px; display: block; margin: 1rem 0; }
+svg { width: 100%; max-width: 900px; display: block; margin: 1rem 0; }
 @media (prefers-color-scheme: dark) { .error { color: #ff7b72; } }
 `;
 
@@ -48,26 +48,26 @@ function section(name: string, { rows: all }: Results): string {
   const rows = all.filter((row) => row.case === name);
   if (one === undefined || rows.length === 0) return "";
   const names = metricNames.filter((metric) => rows.some((row) => row[metric] !== undefined));
+  const { label, unit } = metrics[one.metric];
   const header = [
     "",
+    `${label} by ${baseName(one)}`,
+    `spread of ${label}`,
     ...names.map((metric) => metrics[metric].label),
-    `spread of ${metrics[one.metric].label}`,
-    `by ${baseName(one)}`,
   ];
   const lines = rows
     .filter(({ rounds }) => rounds > 0)
     .map((row) => {
       const ratio = ratioOf(row, one, all);
-      const { unit } = metrics[one.metric];
       const spread = row.spread[one.metric];
       const cells = [
         row.peer,
+        ratio === undefined ? "–" : ratioText(ratio),
+        spread === undefined ? "–" : spread.map((value) => withUnit(value, unit)).join(" … "),
         ...names.map((metric) => {
           const value = row[metric];
           return value === undefined ? "–" : withUnit(value, metrics[metric].unit);
         }),
-        spread === undefined ? "–" : spread.map((value) => withUnit(value, unit)).join(" … "),
-        ratio === undefined ? "–" : ratioText(ratio),
       ];
       const isOwn = row.peer === "bun-plug";
       return `<tr${isOwn ? ' class="own"' : ""}>${cells.map((cell) => `<td>${Bun.escapeHTML(cell)}</td>`).join("")}</tr>`;

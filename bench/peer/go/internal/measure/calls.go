@@ -117,6 +117,8 @@ func rate(subject Subject, job job) (sample, error) {
 	default:
 	}
 	metrics := cpu(count)
+	// That of spinning.
+	delete(metrics, "host_cpu_ns")
 	metrics["calls_per_s"] = float64(count) / span.Seconds()
 	return latencies.sample(metrics)
 }
