@@ -27,6 +27,8 @@ const targets: readonly Target[] = [
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },
   { protos: "test/grpc-interop/proto", out: "test/grpc-interop/gen", plug: true },
   { protos: "test/grpc-interop/newer/proto", out: "test/grpc-interop/newer/gen", plug: true },
+  { protos: "test/contract/old/proto", out: "test/contract/old/gen", plug: true },
+  { protos: "test/contract/new/proto", out: "test/contract/new/gen", plug: true },
   { protos: "test/peer/proto", out: "test/peer/gen", plug: true },
   { protos: "test/go/proto", out: "test/go/gen", plug: true },
 ];

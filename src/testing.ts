@@ -111,8 +111,11 @@ class TestedPlugin implements PluginHandle, CallTarget {
   #closing: Promise<void> | undefined;
 
   readonly events = {
-    // The handler's side has drained, as `signal` said.
-    onEnded: () => void this.close(),
+    // The handler's side has gone, as `signal` said; there is no process that could die.
+    onEnded: () => {
+      this.#parts.connection.close(new PlugError("plugin_exited", `"${this.name}" has ended`));
+    },
+    onClosed: () => void this.close(),
   };
 
   constructor(

@@ -87,7 +87,10 @@ export interface ClientConnection extends CallPlacer {
   /** Takes no new calls of the peer, and tells it. */
   drain(reason: PlugError): void;
 
-  /** Resolves when no call is in flight in either direction, or the connection is closed. */
+  /**
+   * Resolves when no call is in flight in either direction and all has gone out, or the connection
+   * is closed.
+   */
   idle(): Promise<void>;
 
   /** Calls that have not been settled. */

@@ -148,6 +148,12 @@ export class IncomingCall implements Due, ParentCall {
     return this.#requestHeaders;
   }
 
+  /** An interceptor has put others in their place: calls made for this one inherit from them. */
+  set requestHeaders(headers: Metadata) {
+    this.#requestHeaders = headers;
+    this.#trace = traceOf(headers);
+  }
+
   /** As options of another call: trace context alone, if the request came with some. */
   get headers(): Metadata | undefined {
     return this.#trace;

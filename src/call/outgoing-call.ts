@@ -172,6 +172,7 @@ export class OutgoingCall implements Due, ChildCall {
     if (this.isSettled) return;
     this.#settle();
     this.receiver?.end();
+    this.receiver?.release();
     this.sender?.close(new PlugError("cancelled", `${this.name} has been answered`));
     this.#resolve(value);
   }

@@ -42,12 +42,14 @@ export class CallTable {
     return call;
   }
 
-  /** The id may be used again. */
-  remove(call: OutgoingCall): void {
+  /** The id may be used again. False: the call had none any more. */
+  remove(call: OutgoingCall): boolean {
     const slot = call.id & slotMask;
+    if (this.#calls[slot] !== call) return false;
     this.#calls[slot] = undefined;
     this.#ids[slot] = notZero((call.id + generationStep) >>> 0);
     this.#freeSlots.push(slot);
+    return true;
   }
 
   /** Empties the table, and returns what was in it. */

@@ -22,7 +22,7 @@ import { FrameFlag, FrameKind, kindName } from "../frame/frame-header.ts";
 import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { maxFramePayloadBytes } from "./bulk-queue.ts";
-import { FrameOutlet } from "./frame-outlet.ts";
+import { FrameOutlet, maxUnreadBytes } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import { noPayload, readDescribed, readU32Payload, u32Payload } from "./frame-input.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
@@ -31,6 +31,9 @@ import { Pings } from "./pings.ts";
 import { CreditPool, SendPool } from "../stream/credit.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { StreamAccounts } from "./streams.ts";
+
+// How often it is looked whether the last words have gone out.
+const unsentPollMs = 2;
 
 export interface ConnectionOptions {
   readonly transport: Transport;
@@ -58,10 +61,11 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   readonly #references: ReferenceEvents | undefined;
   readonly #pings = new Pings();
   #closeReason: PlugError | undefined;
-  readonly #maxUnreadCalls: number;
   // Why the peer takes no new calls.
   #peerDrainReason: PlugError | undefined;
   #isDraining = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ConnectionOptions) {
     const { transport, limits, peerLimits, handler, events = {} } = options;
@@ -75,7 +79,6 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       maxMessageBytes,
     };
     this.#references = options.references;
-    this.#maxUnreadCalls = limits.maxInFlightCalls;
     this.#streams = streams;
     this.#transport = transport;
     this.#events = events;
@@ -102,6 +105,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
         maxHeaderBytes: limits.maxMetadataBytes,
         maxSentHeaderBytes: maxMetadataBytes,
         allowances: allowances(limits),
+        maxUnreadBytes: maxUnreadBytes(limits, peerLimits),
         exposeStack: options.exposeStack ?? false,
       },
       this.#deadlines,
@@ -188,9 +192,13 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   /** Resolves when the peer has answered: its event loop turns, and the way there is clear. */
   ping(): Promise<void> {
     if (this.#closeReason !== undefined) return Promise.reject(this.#closeReason);
-    const { id, answered } = this.#pings.add();
-    this.#outlet.write(FrameKind.Ping, 0, id, noPayload);
-    return answered;
+    try {
+      const { id, answered } = this.#pings.add();
+      this.#outlet.write(FrameKind.Ping, 0, id, noPayload);
+      return answered;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -205,19 +213,30 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   }
 
   idle(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const check = (): void => {
-      const isBusy = this.#incoming.count > 0 || this.#outgoing.count > 0;
-      if (isBusy && this.#closeReason === undefined) return;
-      this.#incoming.onIdle = undefined;
-      this.#outgoing.onIdle = undefined;
-      resolve();
-    };
-    this.#incoming.onIdle = check;
-    this.#outgoing.onIdle = check;
-    check();
-    return promise;
+    if (this.#idle === undefined) {
+      this.#idle = Promise.withResolvers();
+      this.#incoming.onIdle = this.#checkIdle;
+      this.#outgoing.onIdle = this.#checkIdle;
+      this.#checkIdle();
+    }
+    return this.#idle?.promise ?? Promise.resolve();
   }
+
+  readonly #checkIdle = (): void => {
+    if (this.#closeReason === undefined) {
+      if (this.#incoming.count > 0 || this.#outgoing.count > 0) return;
+      if (this.#transport.unsentBytes > 0) {
+        clearTimeout(this.#idleTimer);
+        this.#idleTimer = setTimeout(this.#checkIdle, unsentPollMs);
+        return;
+      }
+    }
+    clearTimeout(this.#idleTimer);
+    this.#incoming.onIdle = undefined;
+    this.#outgoing.onIdle = undefined;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  };
 
   /**
    * Tells the methods of a service, before a message goes out that has a reference of it.
@@ -309,8 +328,8 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
         this.#outgoing.onHeaders(requestId, buffer, from, to);
         return;
       case FrameKind.Ping:
-        this.#outlet.checkUnread(this.#maxUnreadCalls);
-        this.#outlet.write(FrameKind.Pong, 0, requestId, noPayload);
+        this.#pings.asked(requestId);
+        if (!this.#outlet.isCongested) this.#sendPongs();
         return;
       case FrameKind.Pong:
         this.#pings.answered(requestId);
@@ -345,7 +364,12 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   }
 
   writable(): void {
+    this.#sendPongs();
     this.#outlet.pump();
+  }
+
+  #sendPongs(): void {
+    for (const id of this.#pings.takeAsked()) this.#outlet.write(FrameKind.Pong, 0, id, noPayload);
   }
 
   ended(cause?: Error): void {

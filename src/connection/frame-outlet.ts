@@ -1,6 +1,7 @@
 // Frames on their way out: encoded straight behind their headers, in one write a turn.
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
+import { allowances, type Limits } from "../call/limits.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
@@ -54,14 +55,14 @@ export class FrameOutlet {
   }
 
   /**
-   * Answers that went out whole are not counted by call. A caller that keeps to its limit leaves no
-   * more than so many of them unread.
+   * Answers that went out whole are not counted by call. A caller that keeps to its limits leaves no
+   * more than so many bytes unread.
    *
    * @throws {PlugError} `protocol_error`: it leaves more.
    */
-  checkUnread(maxInFlightCalls: number): void {
+  checkUnread(maxBytes: number): void {
     const { unsentBytes } = this.#transport;
-    if (unsentBytes <= maxInFlightCalls * (headerBytes + maxFramePayloadBytes)) return;
+    if (unsentBytes <= maxBytes) return;
     throw new PlugError(
       "protocol_error",
       `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
@@ -216,4 +217,20 @@ export class FrameOutlet {
     this.#transport.flush();
     if (this.#bulk.count > 0) this.#bulk.pump();
   }
+}
+
+// What a peer that keeps to the protocol leaves unread at most: headers and an answer for each of
+// its calls, this side's requests, its streams' windows with a message each beyond them, and what
+// the transport holds before bulk data waits.
+export function maxUnreadBytes(limits: Limits, peerLimits: Limits): number {
+  const callCount = sum(allowances(limits));
+  const ownCallCount = sum(allowances(limits, peerLimits));
+  const streamCount = limits.maxInFlightStreams + peerLimits.maxInFlightStreams;
+  const frameCount = 2 * callCount + ownCallCount + streamCount;
+  const frameBytes = headerBytes + maxFramePayloadBytes;
+  return frameCount * frameBytes + peerLimits.connectionWindowBytes + 1024 * 1024;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }

@@ -39,6 +39,8 @@ export interface IncomingOptions {
   readonly maxSentHeaderBytes: number;
   /** Calls that this side accepts at once, by class. */
   readonly allowances: readonly number[];
+  /** What the peer may leave unread. */
+  readonly maxUnreadBytes: number;
   /** Errors go out with the stack of whoever threw them. */
   readonly exposeStack: boolean;
 }
@@ -186,7 +188,7 @@ export class IncomingCalls implements Responder {
       headers,
     );
     this.#held.checkPlace(call);
-    if (this.#outlet.isCongested) this.#outlet.checkUnread(this.#options.allowances[0] as number);
+    if (this.#outlet.isCongested) this.#outlet.checkUnread(this.#options.maxUnreadBytes);
     if (streamFlags !== 0) this.#streams.prepare(call);
     if (isSplit) this.#startSplit(call, totalBytes, refusal, buffer, from, to);
     else if (refusal === undefined) this.#handle(call, buffer, from, to, false);
@@ -367,6 +369,10 @@ export class IncomingCalls implements Responder {
   #trailersOfError(call: IncomingCall): Uint8Array | undefined {
     try {
       if (call.sentHeaders !== undefined) this.sendHeaders(call);
+    } catch {
+      // The same.
+    }
+    try {
       return call.sentTrailers === undefined ? undefined : this.#trailers(call, call.sentTrailers);
     } catch {
       return undefined;

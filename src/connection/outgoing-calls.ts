@@ -9,9 +9,7 @@ import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { CallClass, allowanceNames } from "../call/limits.ts";
 import { decodeError } from "../frame/error-payload.ts";
 import { firstObjectMethodId, FrameFlag, FrameKind } from "../frame/frame-header.ts";
-import { encodePreface } from "../frame/preface.ts";
-import { decodeMetadata, encodeMetadata, metadataTooLarge } from "../metadata/metadata-block.ts";
-import { Metadata } from "../metadata/metadata.ts";
+import { decodeMetadata, metadataTooLarge } from "../metadata/metadata-block.ts";
 import type { BulkSend } from "./bulk-queue.ts";
 import { CallTable } from "./call-table.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
@@ -24,6 +22,7 @@ import {
   tooLarge,
 } from "./frame-input.ts";
 import { Reassembly } from "./reassembly.ts";
+import { requestPreface } from "./request-preface.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
 import type { StreamAccounts } from "./streams.ts";
 
@@ -101,7 +100,7 @@ export class OutgoingCalls implements CallOwner {
     if (this.#unsettledCount === 1) this.#events.onBusy?.();
     if (call.hasDeadline) this.#deadlines.add(call);
     try {
-      call.preface = this.#preface(call);
+      call.preface = requestPreface(call, this.#options.maxSentHeaderBytes);
     } catch (error) {
       this.#deadlines.remove(call);
       call.reject(asPlugError(error));
@@ -166,6 +165,7 @@ export class OutgoingCalls implements CallOwner {
       from += 4;
     }
     if ((flags & FrameFlag.Metadata) !== 0) from = this.#readTrailers(call, buffer, from, to);
+    if (call.receiver !== undefined && from < to) throw outOfPlace("response with a message", id);
     if ((flags & FrameFlag.More) === 0) {
       this.#deliver(call, buffer, from, to, false);
       return;
@@ -209,7 +209,7 @@ export class OutgoingCalls implements CallOwner {
     this.#endSource(call);
     if (!call.isSettled) {
       const error = decodeError(buffer.subarray(from, to));
-      this.#tell(call, () => call.tellTrailers());
+      this.#tell(call, () => call.tellMetadata());
       call.reject(error);
     }
     this.#finish(call);
@@ -225,31 +225,15 @@ export class OutgoingCalls implements CallOwner {
     for (const call of [...this.#table.takeAll(), ...waiting]) call.reject(reason);
   }
 
-  /** Calls that have not been sent settle with the reason. */
+  /** Calls of which nothing has been sent settle with the reason, unless they are nested. */
   rejectWaiting(reason: PlugError): void {
     for (const call of this.#waiting.flatMap((calls) => calls.takeAll())) {
       this.#deadlines.remove(call);
       call.reject(reason);
     }
-  }
-
-  #preface(call: OutgoingCall): Uint8Array | undefined {
-    const { terms, parent, route } = call;
-    if (terms === undefined) return encodePreface(route.objectId, undefined);
-    const { headers: init } = terms;
-    if (init === undefined && parent?.headers === undefined) {
-      return encodePreface(route.objectId, undefined);
+    for (const [call, bulk] of [...this.#bulkRequests]) {
+      if (bulk.sentBytes === 0 && call.callClass !== CallClass.Nested) this.abandon(call, reason);
     }
-    const headers = new Metadata(init);
-    if (parent?.headers !== undefined && (terms as unknown) !== parent) {
-      // What the call says itself goes before what it has from its parent.
-      const own = new Metadata(headers);
-      for (const [name, value] of parent.headers) if (!own.has(name)) headers.append(name, value);
-    }
-    const { maxSentHeaderBytes } = this.#options;
-    const bytes = encodeMetadata(headers, maxSentHeaderBytes, `headers of ${call.name}`);
-    call.hasHeaders = bytes.byteLength > 0;
-    return encodePreface(route.objectId, bytes);
   }
 
   #hasPlace(callClass: CallClass): boolean {
@@ -391,7 +375,8 @@ export class OutgoingCalls implements CallOwner {
   }
 
   #free(call: OutgoingCall): void {
-    this.#table.remove(call);
+    // The connection may have been closed by what a caller's callback did.
+    if (!this.#table.remove(call)) return;
     this.#takenCounts[call.callClass] = (this.#takenCounts[call.callClass] as number) - 1;
   }
 }

@@ -24,6 +24,8 @@ export type ErrorSpeaker = "handler" | "runtime";
  * trailers: 24 KiB of text, as much of details, stack and a note, and 16 KiB of trailers.
  */
 export const maxErrorDetailBytes = 16 * 1024;
+// A tag and a length.
+const detailTagBytes = 4;
 const maxStackChars = 2 * 1024;
 
 /**
@@ -38,7 +40,7 @@ export function encodeError(
   const { code, message } = errorText(error, speaker);
   const writer = new BinaryWriter();
   const details = detailsOf(error).map(encodeDetail);
-  const detailBytes = details.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const detailBytes = details.reduce((sum, { byteLength }) => sum + byteLength + detailTagBytes, 0);
   const isTooMuch = detailBytes > maxErrorDetailBytes;
   const note = isTooMuch
     ? ` (its details were left out: ${detailBytes} bytes, more than ${maxErrorDetailBytes})`

@@ -72,6 +72,10 @@ interface KindRule {
   readonly may: number;
   /** Flags that must be. */
   readonly must: number;
+  /** It never has a payload. */
+  readonly isEmpty?: true;
+  /** It is about the connection itself: its request id is 0. */
+  readonly hasNoId?: true;
 }
 
 const { More, FromCallee, Deadline, ClientStreams, ServerStreams, Nested } = FrameFlag;
@@ -84,16 +88,16 @@ const rules: readonly (KindRule | undefined)[] = [
   { name: "response", may: More | FromCallee | FrameFlag.Metadata, must: FromCallee },
   { name: "error", may: FromCallee | FrameFlag.Metadata, must: FromCallee },
   { name: "continue", may: More | FromCallee, must: 0 },
-  { name: "cancel", may: 0, must: 0 },
+  { name: "cancel", may: 0, must: 0, isEmpty: true },
   { name: "message", may: More | FromCallee, must: 0 },
-  { name: "end", may: 0, must: 0 },
+  { name: "end", may: 0, must: 0, isEmpty: true },
   { name: "credit", may: FromCallee, must: 0 },
   { name: "headers", may: FromCallee, must: FromCallee },
-  { name: "ping", may: 0, must: 0 },
-  { name: "pong", may: 0, must: 0 },
-  { name: "go-away", may: 0, must: 0 },
-  { name: "service", may: 0, must: 0 },
-  { name: "release", may: 0, must: 0 },
+  { name: "ping", may: 0, must: 0, isEmpty: true },
+  { name: "pong", may: 0, must: 0, isEmpty: true },
+  { name: "go-away", may: 0, must: 0, hasNoId: true },
+  { name: "service", may: 0, must: 0, hasNoId: true },
+  { name: "release", may: 0, must: 0, hasNoId: true },
 ];
 
 /** For error texts and traces; a number for a kind that is not known. */
@@ -105,15 +109,22 @@ export function isKnownKind(kind: number): boolean {
   return rules[kind] !== undefined;
 }
 
-/** Flags of a frame of a known kind that may not be there, and those that are missing. */
-export function wrongFlags(
+/** What is wrong with the header of a frame of a known kind, or undefined. */
+export function headerFault(
   kind: number,
   flags: number,
-): { readonly extra: number; readonly missing: number } | undefined {
-  const { may, must } = rules[kind] as KindRule;
+  methodId: number,
+  requestId: number,
+  payloadBytes: number,
+): string | undefined {
+  const { may, must, isEmpty, hasNoId } = rules[kind] as KindRule;
   const extra = flags & ~(may | FrameFlag.Ignorable);
+  if (extra !== 0) return `has flags 0x${extra.toString(16)}, which it may not have`;
   const missing = must & ~flags;
-  return extra === 0 && missing === 0 ? undefined : { extra, missing };
+  if (missing !== 0) return `lacks flags 0x${missing.toString(16)}`;
+  if (methodId !== 0 && kind !== FrameKind.Request) return `has method id ${methodId}`;
+  if (isEmpty === true && payloadBytes !== 0) return `has a payload of ${payloadBytes} bytes`;
+  return hasNoId === true && requestId !== 0 ? `has request id ${requestId}` : undefined;
 }
 
 /** Method ids from here on are of objects: the rest of the id is the method's place among those of

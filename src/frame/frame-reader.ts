@@ -13,7 +13,7 @@ import {
   lengthAt,
   methodAt,
   requestIdAt,
-  wrongFlags,
+  headerFault,
 } from "./frame-header.ts";
 
 /** Takes the frames that a reader finds, in wire order. */
@@ -103,8 +103,13 @@ export class FrameReader {
       if ((flags & FrameFlag.Ignorable) === 0) {
         throw new PlugError("protocol_error", `frame ${kindName(kind)} is unknown`);
       }
-    } else if (wrongFlags(kind, flags) !== undefined) {
-      throw flagsError(kind, flags);
+    } else {
+      const methodId = view.getUint16(at + methodAt, true);
+      const requestId = view.getUint32(at + requestIdAt, true);
+      const fault = headerFault(kind, flags, methodId, requestId, payloadBytes);
+      if (fault !== undefined) {
+        throw new PlugError("protocol_error", `${kindName(kind)} frame ${fault}`);
+      }
     }
     if (payloadBytes > this.#maxPayloadBytes) {
       throw new PlugError(
@@ -143,13 +148,4 @@ export class FrameReader {
     this.#spillBytes += end - from;
     return end;
   }
-}
-
-function flagsError(kind: number, flags: number): PlugError {
-  const { extra, missing } = wrongFlags(kind, flags) as { extra: number; missing: number };
-  const what =
-    extra === 0
-      ? `lacks flags 0x${missing.toString(16)}`
-      : `has flags 0x${extra.toString(16)}, which it may not have`;
-  return new PlugError("protocol_error", `${kindName(kind)} frame ${what}`);
 }

@@ -286,6 +286,12 @@ export async function pingWithin(
   name: string,
   timeoutMs: number | undefined,
 ): Promise<number> {
+  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs < 2 ** 31)) {
+    throw new PlugError(
+      "invalid_argument",
+      `timeoutMs must be a number from 0 to 2^31 - 1, got ${timeoutMs}`,
+    );
+  }
   const startedAt = performance.now();
   const answered = connection.ping();
   if (timeoutMs === undefined || (await within(answered, timeoutMs))) {

@@ -178,6 +178,7 @@ export function connectWire2(
     versions,
     interceptors,
     target,
+    onAgreed: (service, version) => handler.agree(service, version),
   });
   const handler = new Dispatcher(offer, {
     maxRunningHandlers: limits.maxInFlightCalls,

@@ -9,7 +9,7 @@ import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import { Metadata } from "./metadata.ts";
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const toUtf8 = new TextEncoder();
 
 /**

@@ -128,7 +128,7 @@ function checkedName(name: string, value: MetadataValue): string {
     if (!(value instanceof Uint8Array)) {
       throw new PlugError("invalid_argument", `header ${key} takes bytes, got ${typeof value}`);
     }
-  } else if (typeof value !== "string" || badText.test(value)) {
+  } else if (typeof value !== "string" || badText.test(value) || !value.isWellFormed()) {
     throw new PlugError(
       "invalid_argument",
       `header ${key} takes text of one line${typeof value === "string" ? "" : `, got ${typeof value}`}; bytes need a name that ends in -bin`,

@@ -44,11 +44,8 @@ export interface ServeOptions {
   readonly onFrame?: ConnectionEvents["onFrame"];
 }
 
-// How often it is looked whether the last answers have gone out.
-const flushPollMs = 2;
-
 export function serve(given: ServeOptions): Serving {
-  const { options, transport } = given;
+  const { options } = given;
   const { promise: closed, resolve } = Promise.withResolvers<PlugError>();
   const events: ConnectionEvents = {
     onFrame: given.onFrame,
@@ -60,7 +57,7 @@ export function serve(given: ServeOptions): Serving {
     given.decision.wire === 1
       ? serveWire1(given, given.decision, events)
       : serveWire2(given, given.decision, events);
-  const onAbort = (): void => void drain(connection, transport, options);
+  const onAbort = (): void => void drain(connection, options);
   if (options.signal?.aborted === true) onAbort();
   options.signal?.addEventListener("abort", onAbort);
   return {
@@ -135,15 +132,18 @@ function serveWire2(
 // Answers what is in flight, and goes.
 async function drain(
   connection: Connection | Wire1Server,
-  transport: Transport,
   { signal, drainTimeoutMs }: CheckedRunOptions,
 ): Promise<void> {
   const why = signal?.reason === undefined ? "" : `: ${textOf(signal.reason)}`;
   connection.drain(new PlugError("draining", `the plugin is ending${why}`));
-  const startedAt = performance.now();
-  await within(connection.idle(), drainTimeoutMs);
-  while (transport.unsentBytes > 0 && performance.now() - startedAt < drainTimeoutMs) {
-    await Bun.sleep(flushPollMs);
-  }
+  await within(drained(connection), drainTimeoutMs);
   connection.close(new PlugError("unavailable", "the plugin has drained"));
+}
+
+async function drained(connection: Connection | Wire1Server): Promise<void> {
+  await connection.idle();
+  if (connection instanceof Wire1Server) return;
+  // What the host sent before it heard of it comes before its pong, and is refused by then.
+  await connection.ping();
+  await connection.idle();
 }

@@ -3,7 +3,7 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
 import type { CallPlacer, OpenedStream } from "../call/client-connection.ts";
-import type { Route } from "../call/outgoing-call.ts";
+import { parentOf, type Route } from "../call/outgoing-call.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
@@ -200,7 +200,7 @@ class BoundService implements Caller {
 }
 
 function isNested(options: CallOptions | undefined): boolean {
-  return options?.context !== undefined;
+  return options !== undefined && parentOf(options) !== undefined;
 }
 
 // For responses that have nothing in them.

@@ -26,7 +26,7 @@ import { streamFlags } from "./stream-flags.ts";
 
 interface Entry {
   readonly service: string;
-  readonly version: number;
+  version: number;
   readonly method: Method<object>;
   readonly handler: object;
 }
@@ -65,6 +65,11 @@ export class Dispatcher implements CallHandler {
     this.#peer = options.peer;
   }
 
+  /** From now on calls of the service are of this version. */
+  agree(service: string, version: number): void {
+    for (const entry of this.#entries) if (entry.service === service) entry.version = version;
+  }
+
   /** Handlers that have returned a promise which is not settled. */
   get runningCount(): number {
     return this.#runningCount;
@@ -80,7 +85,7 @@ export class Dispatcher implements CallHandler {
   handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
     const entry = call.objectId === 0 ? this.#entries[call.methodId] : this.#objectEntry(call);
     if (entry === undefined) {
-      call.fail(noSuchMethod(call));
+      call.fail(this.#missing(call));
       return;
     }
     const { kind, input } = entry.method;
@@ -165,11 +170,22 @@ export class Dispatcher implements CallHandler {
     return entries[call.methodId];
   }
 
+  #missing({ objectId, methodId }: IncomingCall): PlugError {
+    const served = objectId === 0 ? undefined : this.#peer?.object(objectId);
+    if (objectId === 0 || served !== undefined) {
+      const where = served === undefined ? "here" : `in ${served.service.typeName}`;
+      return new PlugError("unimplemented", `there is no method ${methodId} ${where}`);
+    }
+    const why = `there is no object ${objectId} here, or it has been let go of`;
+    return new PlugError("not_found", why);
+  }
+
   // Through the interceptors to the handler and back. Resolves when the call is answered.
   async #runIntercepted(entry: Entry, call: IncomingCall, request: unknown): Promise<void> {
     const { method, handler, service } = entry;
     const seen = interceptedRequest(method, service, call.requestHeaders, call, request);
     const response = await intercept(this.#interceptors, seen, async (passed) => {
+      call.requestHeaders = passed.headers;
       const result = method.handle(handler, passed.message as never, call);
       return {
         headers: call.responseHeaders,
@@ -212,12 +228,6 @@ function entriesOf({ service, handler, version }: Served): readonly Entry[] {
     method,
     handler,
   }));
-}
-
-function noSuchMethod({ objectId, methodId }: IncomingCall): PlugError {
-  return objectId === 0
-    ? new PlugError("unimplemented", `there is no method ${methodId} here`)
-    : new PlugError("not_found", `there is no object ${objectId} here, or it has been let go of`);
 }
 
 function answer(entry: Entry, call: IncomingCall, result: unknown): void {

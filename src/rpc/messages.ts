@@ -61,27 +61,24 @@ export function messagesLater<T>(
 }
 
 class MappedMessages<T, R> implements AsyncIterableIterator<R, undefined, undefined> {
-  readonly #source: Promise<MessageSource<T>>;
+  readonly #ready: Promise<void>;
   readonly #map: (message: T) => R;
   #iterator: Iterator<T> | AsyncIterator<T> | undefined;
   #isLeft = false;
 
   constructor(source: Promise<MessageSource<T>>, map: (message: T) => R) {
-    this.#source = source;
     this.#map = map;
+    this.#ready = source.then((found) => {
+      this.#iterator = iteratorOf(found);
+      if (this.#isLeft) void this.#leave();
+    });
     // Whoever calls `next` hears of it.
-    source.then(
-      (found) => {
-        this.#iterator = iteratorOf(found);
-        if (this.#isLeft) void this.#leave();
-      },
-      () => {},
-    );
+    this.#ready.catch(() => {});
   }
 
   async next(): Promise<IteratorResult<R, undefined>> {
     if (this.#isLeft) return done;
-    await this.#source;
+    await this.#ready;
     const result = await (this.#iterator as AsyncIterator<T>).next();
     if (result.done === true) return done;
     try {

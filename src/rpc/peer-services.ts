@@ -35,6 +35,8 @@ export interface PeerServicesOptions {
   readonly maxReferences: number;
   readonly versions: VersionsOption | undefined;
   readonly interceptors: readonly Interceptor[];
+  /** Told the version in which the plugin calls a service that the host offers. */
+  readonly onAgreed?: (service: string, version: number) => void;
   /** Where calls go. */
   readonly target: Pick<CallTarget, "connection">;
 }
@@ -58,7 +60,9 @@ export class PeerServices implements Peer, ReferenceEvents {
   // Objects of this side.
   readonly #objects = new Map<number, Served>();
   #lastObjectId = 0;
-  readonly #toldServices = new Set<AnyService>();
+  // Versions and methods by name, as the other side knows them.
+  readonly #told = new Map<string, string>();
+  readonly #toldTables = new WeakSet<AnyService>();
   // Objects of the other side, while somebody here holds them.
   readonly #held = new Map<number, WeakRef<Holder>>();
   readonly #described = new Map<string, DescribedService>();
@@ -122,11 +126,7 @@ export class PeerServices implements Peer, ReferenceEvents {
         `one more reference than maxReferences ${maxReferences}`,
       );
     }
-    if (!this.#toldServices.has(service)) {
-      const { typeName, version, methods } = service;
-      connection.describe({ name: typeName, version, methods: methods.map(({ name }) => name) });
-      this.#toldServices.add(service);
-    }
+    this.#tell(service, connection);
     const object = this.#nextObjectId();
     this.#objects.set(object, served);
     return {
@@ -181,6 +181,10 @@ export class PeerServices implements Peer, ReferenceEvents {
   }
 
   described(service: DescribedService): void {
+    if (service.methods.length === 0) {
+      this.#options.onAgreed?.(service.name, service.version);
+      return;
+    }
     if (this.#described.size >= maxDescribedCount && !this.#described.has(service.name)) {
       throw new PlugError(
         "protocol_error",
@@ -188,6 +192,24 @@ export class PeerServices implements Peer, ReferenceEvents {
       );
     }
     this.#described.set(service.name, service);
+  }
+
+  // Objects do not say of which edition of a service they are, so there is one.
+  #tell(service: AnyService, connection: ReferenceConnection): void {
+    if (this.#toldTables.has(service)) return;
+    const { typeName, version, methods } = service;
+    const names = methods.map(({ name }) => name);
+    const edition = [version, ...names].join(" ");
+    const told = this.#told.get(typeName);
+    if (told !== undefined && told !== edition) {
+      throw new PlugError(
+        "failed_precondition",
+        `another version of ${typeName} has been referred to on this connection`,
+      );
+    }
+    if (told === undefined) connection.describe({ name: typeName, version, methods: names });
+    this.#told.set(typeName, edition);
+    this.#toldTables.add(service);
   }
 
   #open(): ReferenceConnection {
@@ -209,12 +231,16 @@ export class PeerServices implements Peer, ReferenceEvents {
       );
     }
     const versions = otherVersionsOf(service, option);
-    if (!versions.some((version) => offer.versions.includes(version))) {
+    const common = versions.filter((version) => offer.versions.includes(version));
+    if (common.length === 0) {
       throw new PlugError(
         "unimplemented",
         `the host offers ${service.typeName} version ${offer.versions.join(" or ")}; the plugin knows version ${versions.join(" or ")}`,
       );
     }
+    // The host knows what it offers, but not which version of it is wanted.
+    const version = Math.max(...common);
+    this.#connection?.describe({ name: service.typeName, version, methods: [] });
     return new Map(offer.methods.map((name, i) => [name, offer.firstMethodId + i]));
   }
 
@@ -248,20 +274,18 @@ export class PeerServices implements Peer, ReferenceEvents {
   // Calls in flight hold the object as clients do: a request may still be on its way out, and a
   // client that nobody has any more may be waiting for an answer.
   #holding(holder: Holder, connection: CallPlacer): CallPlacer {
-    const hold = <T>(settled: Promise<T>): void => {
-      holder.userCount += 1;
-      const letGo = (): void => this.#letGo(holder);
-      settled.then(letGo, letGo);
-    };
+    const letGo = (): void => this.#letGo(holder);
     return {
       call: (...args) => {
         const response = connection.call(...args);
-        hold(response);
-        return response;
+        holder.userCount += 1;
+        // The caller's own promise, so that a rejection that nobody hears is reported as one.
+        return response.finally(letGo);
       },
       openStream: (...args) => {
         const stream = connection.openStream(...args);
-        hold(stream.response);
+        holder.userCount += 1;
+        stream.response.then(letGo, letGo);
         return stream;
       },
     };

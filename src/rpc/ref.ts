@@ -19,6 +19,9 @@ export function checkedRef(ref: unknown, service: string): Ref {
   if ($typeName !== "plugpb.Ref") {
     throw new PlugError("invalid_argument", "resolve takes a plugpb.Ref, and this is none");
   }
+  if ((ref as Ref).object === 0) {
+    throw new PlugError("invalid_argument", "the reference is to object 0, which there never is");
+  }
   if (actual === service) return ref as Ref;
   throw new PlugError("invalid_argument", `the reference is of ${actual}, and not of ${service}`);
 }

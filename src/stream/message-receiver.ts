@@ -37,6 +37,7 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
   #isEnded = false;
   #error: PlugError | undefined;
   #isCancelled = false;
+  #isReleased = false;
 
   constructor(outlet: ReceiverOutlet, pool: CreditPool, windowBytes: number) {
     this.#outlet = outlet;
@@ -77,22 +78,23 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
       return;
     }
     this.#take(cost);
+    // Somebody still waits, and the sender must not wait for more.
+    if (this.#waiting.length > 0) this.#giveBack();
     waiting.resolve({ done: false, value });
   }
 
-  /** No more messages come. */
+  /** No more messages come. Those that wait still count, until they are taken. */
   end(): void {
     if (this.#isOver) return;
     this.#isEnded = true;
-    this.#release();
     for (const { resolve } of this.#waiting.splice(0)) resolve(done);
   }
 
   /** No more messages come, and this is why. What has come before can still be taken. */
   fail(error: PlugError): void {
+    this.release();
     if (this.#isOver) return;
     this.#error = error;
-    this.#release();
     const [first, ...others] = this.#waiting.splice(0);
     first?.reject(error);
     if (first !== undefined) this.#isEnded = true;
@@ -139,7 +141,7 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
     for (const { resolve } of this.#waiting.splice(0)) resolve(done);
     if (!this.#isOver) this.#outlet.cancel();
     this.#isEnded = true;
-    this.#release();
+    this.release();
   }
 
   /** Drops the messages that wait to be taken. */
@@ -163,9 +165,10 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
   }
 
   #take(cost: number): void {
-    if (this.#isOver) return;
+    if (this.#isReleased) return;
     this.#takenBytes += cost;
-    if (this.#takenBytes * 2 >= this.#windowBytes) this.#giveBack();
+    const isLast = this.#isEnded && this.count === 0;
+    if (isLast || this.#takenBytes * 2 >= this.#windowBytes) this.#giveBack();
   }
 
   #giveBack(): void {
@@ -177,8 +180,9 @@ export class MessageReceiver<T> implements AsyncIterableIterator<T, undefined, u
     this.#outlet.sendCredit(byteCount);
   }
 
-  // The stream is over: the sender counts it no longer, and neither do we.
-  #release(): void {
+  /** The call is over: the sender counts nothing of it any more, and neither do we. */
+  release(): void {
+    this.#isReleased = true;
     this.#pool.release(this.#outstandingBytes);
     this.#outstandingBytes = 0;
     this.#takenBytes = 0;

@@ -188,15 +188,14 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   }
 
   #settle(call: OutgoingCall, id: number, buffer: Uint8Array, from: number, to: number): void {
-    if (id === wire1ErrorId) {
-      const text = new TextDecoder().decode(buffer.subarray(from, to));
-      call.reject(new PlugError("unknown", cutText(text), { origin: "peer" }));
-      return;
-    }
     try {
-      const response = call.reader.read(buffer, from, to, false);
+      const response = id === wire1ErrorId ? undefined : call.reader.read(buffer, from, to, false);
       // This wire has none, and whoever wants to hear of them hears that.
       if (call.terms !== undefined) call.tellMetadata();
+      if (id === wire1ErrorId) {
+        const text = new TextDecoder().decode(buffer.subarray(from, to));
+        throw new PlugError("unknown", cutText(text), { origin: "peer" });
+      }
       call.resolve(response);
     } catch (error) {
       call.reject(asPlugError(error));

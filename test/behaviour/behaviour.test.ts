@@ -19,6 +19,9 @@ import { blobs, hashes, numbersTo, stuck, watched } from "./support/sources.ts";
 import { type Client, hostBooks, noticed, noticedByHost, ways } from "./support/transports.ts";
 
 const windowBytes = 256 * 1024;
+// For deadlines that pass while a handler is at work: even on a busy machine the call has reached
+// it by then.
+const shortMs = 200;
 const ranCounts: Record<string, number> = {};
 
 afterAll(() => {
@@ -117,7 +120,7 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
     promise(
       "rejects with deadline_exceeded after timeoutMs, and the handler hears",
       async (client) => {
-        const error = await rejection(client.sleep(60_000n, { timeoutMs: 20 }));
+        const error = await rejection(client.sleep(60_000n, { timeoutMs: shortMs }));
 
         expect(error.code).toBe("deadline_exceeded");
         expect(await noticed(client, 1)).toEqual(["sleep aborted"]);
@@ -247,7 +250,7 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
     promise(
       "calls return() while next() waits ends both, and stops the handler",
       async (client) => {
-        const iterator = iteratorOf(client.count(1, 10, 0, 50));
+        const iterator = iteratorOf(client.count(1, 10, 0, 250));
         await iterator.next();
         const waiting = iterator.next();
 
@@ -467,19 +470,19 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
     promise(
       "ends with deadline_exceeded when that has passed, and tells the handler",
       async (client) => {
-        const started = performance.now();
-
-        const { taken, error } = await failing(client.count(1, 10, 0, 1_000, { timeoutMs: 40 }));
+        const { taken, error } = await failing(
+          client.count(1, 10, 0, 2 * shortMs, { timeoutMs: shortMs }),
+        );
 
         expect(error.code).toBe("deadline_exceeded");
         expect(taken.map(({ number }) => number)).toEqual([1]);
-        expect(performance.now() - started).toBeLessThan(900);
-        expect((await noticed(client, 1))[0]).toBe("count aborted");
+        // It was at work, and hears of it at its next element.
+        expect(await noticed(client, 2)).toEqual(["count aborted", "count left at 2"]);
       },
     );
 
     promise("counts for the whole of a client stream, whatever its source does", async (client) => {
-      const error = await rejection(client.sum(stuck({ number: 1n }), { timeoutMs: 30 }));
+      const error = await rejection(client.sum(stuck({ number: 1n }), { timeoutMs: shortMs }));
 
       expect(error.code).toBe("deadline_exceeded");
       expect(await noticed(client, 2)).toEqual(["sum aborted", "sum left"]);
@@ -487,7 +490,7 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
 
     promise("ends also if elements keep coming without an end", async (client) => {
       const { taken, error } = await failing(
-        client.count(1, 1_000_000_000, 0, 0, { timeoutMs: 30 }),
+        client.count(1, 1_000_000_000, 1_000, 0, { timeoutMs: shortMs }),
       );
 
       expect(error.code).toBe("deadline_exceeded");
@@ -656,7 +659,7 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
     });
 
     promise("is given up when the deadline passes", async (client) => {
-      const error = await rejection(client.nest(60_000n, { timeoutMs: 30 }));
+      const error = await rejection(client.nest(60_000n, { timeoutMs: shortMs }));
 
       expect(error.code).toBe("deadline_exceeded");
       expect(await noticedByHost(client, 1)).toEqual(["sleep aborted"]);

@@ -227,3 +227,17 @@ test("10,000 calls of one connection leave nothing behind", async () => {
   expect(plugin.deadlineCount).toBe(0);
   expect(clock.timerCount).toBe(0);
 });
+
+test.each(["onHeader", "onTrailer"] as const)(
+  "a connection that is closed in %s frees the call's id once",
+  async (name) => {
+    const peer = scripted();
+    const reason = new PlugError("unavailable", "over");
+    const result = peer.call(bytes(), { [name]: () => peer.connection.close(reason) });
+
+    peer.deliver(response(1));
+
+    expect((await rejection(result)).code).toBe("unavailable");
+    expect(peer.connection.idCount).toBe(0);
+  },
+);

@@ -232,7 +232,7 @@ describe("the deadline of a call of the peer", () => {
 
 // What a peer must not send. The text names the frame, so that a bug report says what was wrong.
 describe("the connection ends with protocol_error for", () => {
-  const { Request, Response, Error: ErrorKind, Continue, Cancel } = FrameKind;
+  const { Request, Response, Error: ErrorKind, Continue, Message } = FrameKind;
   const { More, FromCallee, Deadline } = FrameFlag;
   const half = split(Request, 5, patternBytes(200_000))[0] as Uint8Array;
   const cases: readonly [string, Uint8Array[], string][] = [
@@ -310,8 +310,8 @@ describe("the connection ends with protocol_error for", () => {
     ["a frame with flags that it may not have", [frame({ flags: 0x02 })], "has flags 0x2, which"],
     [
       "a frame of more than 64 KiB",
-      [frame({ kind: Cancel, payloadBytes: 65_537 })],
-      "cancel frame announces a payload of 65537 bytes",
+      [frame({ kind: Message, payloadBytes: 65_537 })],
+      "message frame announces a payload of 65537 bytes",
     ],
   ];
   test.each(cases)("%s", async (_, frames, text) => {

@@ -191,16 +191,61 @@ describe("maxInFlightCalls of the callee", () => {
 
   test("ends a peer that asks on and leaves more answers unread than it may have in flight", () => {
     const handler = new KeepingHandler();
-    const peer = scripted({ limits: { maxInFlightCalls: 2 }, handler });
+    const few = {
+      maxInFlightCalls: 2,
+      maxInFlightStreams: 1,
+      maxNestedCalls: 1,
+      connectionWindowBytes: 1024,
+    };
+    const peer = scripted({ limits: few, peerLimits: few, handler });
     peer.transport.isCongested = true;
 
-    peer.transport.unsentBytes = 2 * (12 + 65_536);
+    // Headers and an answer for each of 4 calls, 4 own requests, a message beyond the window of
+    // each of 2 streams, the window, and what the transport holds before bulk data waits.
+    const most = (8 + 4 + 2) * (12 + 65_536) + 1024 + 1024 * 1024;
+    peer.transport.unsentBytes = most;
     peer.deliver(request(1));
     expect(peer.connection.closeReason).toBeUndefined();
 
     peer.transport.unsentBytes += 1;
     peer.deliver(request(2));
-    expect(peer.connection.closeReason?.message).toContain("131097 bytes of answers unread");
+    expect(peer.connection.closeReason?.message).toContain(`${most + 1} bytes of answers unread`);
+  });
+
+  const small = { maxInFlightCalls: 1, maxInFlightStreams: 1, maxNestedCalls: 1 };
+  // What has been sent is as much as is right for a peer that reads slowly.
+  test.each([
+    ["pieces of a long answer", 256 * 1024 + 65_548],
+    ["messages of streams, as many as its window takes", 16 * 1024 * 1024],
+  ])("is not gone over by a peer that asks on while it has not read %s", (_, unsentBytes) => {
+    const peer = scripted({ limits: small, peerLimits: small, handler: new KeepingHandler() });
+    peer.transport.isCongested = true;
+    peer.transport.unsentBytes = unsentBytes;
+
+    peer.deliver(
+      request(1),
+      frame({ flags: FrameFlag.ServerStreams, requestId: 2 }),
+      frame({ flags: FrameFlag.Nested, requestId: 3 }),
+      frame({ kind: FrameKind.Ping }),
+    );
+
+    expect(peer.connection.closeReason).toBeUndefined();
+    expect(peer.connection.incomingCount).toBe(3);
+  });
+
+  test("is not gone over by a slow peer while a long request to it is on its way", async () => {
+    const { host, plugin } = pair({ handler: echo, hostHandler: echo, limits: small });
+    const requests = [patternBytes(900_000), patternBytes(900_000, 1)];
+
+    // Each has the other's request before its own has gone out.
+    const answers = await Promise.all([
+      call(host, requests[0] as Uint8Array),
+      call(plugin, requests[1] as Uint8Array),
+      host.ping(),
+      plugin.ping(),
+    ]);
+
+    expect(answers.slice(0, 2)).toEqual(requests);
   });
 
   // A peer that asks for large answers and reads none of them must not take memory without end.

@@ -4,6 +4,8 @@ import * as forHosts from "bun-plug";
 import * as forPlugins from "bun-plug/plugin";
 import { isPlugError, PlugError } from "../../src/error/plug-error.ts";
 
+const bytes = Uint8Array.of(1, 2);
+
 describe("PlugError", () => {
   test("leads its message with its code, and has the rest as rawMessage", () => {
     const error = new PlugError("not_found", "no value");
@@ -30,6 +32,25 @@ describe("PlugError", () => {
 
     expect(new PlugError("plugin_exited", "x", { process }).process).toEqual(process);
     expect(new PlugError("plugin_exited", "x").process).toBeUndefined();
+  });
+
+  test("has the details that it is given, and none unless it is", () => {
+    const details = [{ $typeName: "google.protobuf.Any" as const, typeUrl: "a/b", value: bytes }];
+
+    expect(new PlugError("aborted", "x", { details }).details).toBe(details);
+    expect(new PlugError("aborted", "x").details).toEqual([]);
+  });
+
+  test("has a stack of the peer only if it is given one", () => {
+    expect(new PlugError("aborted", "x", { peerStack: "at there" }).peerStack).toBe("at there");
+    expect("peerStack" in new PlugError("aborted", "x")).toBe(false);
+    expect("peerStack" in new PlugError("aborted", "x", { peerStack: undefined })).toBe(false);
+  });
+
+  test("of a code that there is not may be tried again nowhere", () => {
+    for (const code of ["too_hot", "constructor", "__proto__"]) {
+      expect(new PlugError(code as never, "x").retry).toBe("never");
+    }
   });
 
   test("is one class for hosts and plugins", () => {

@@ -4,21 +4,30 @@ import {
   FrameFlag,
   FrameKind,
   headerBytes,
+  headerFault,
   isKnownKind,
   kindName,
   writeHeader,
-  wrongFlags,
 } from "../../src/frame/frame-header.ts";
 
 describe("FrameKind", () => {
   // On the wire: a change here is a change of the protocol.
-  test("has the numbers 1 to 5, which never change", () => {
-    expect(Object.entries(FrameKind).slice(0, 5)).toEqual([
+  test("has the numbers 1 to 14, which never change", () => {
+    expect(Object.entries(FrameKind).slice(0, 14)).toEqual([
       ["Request", 1],
       ["Response", 2],
       ["Error", 3],
       ["Continue", 4],
       ["Cancel", 5],
+      ["Message", 6],
+      ["End", 7],
+      ["Credit", 8],
+      ["Headers", 9],
+      ["Ping", 10],
+      ["Pong", 11],
+      ["GoAway", 12],
+      ["Service", 13],
+      ["Release", 14],
     ]);
   });
 
@@ -38,6 +47,10 @@ describe("FrameKind", () => {
 });
 
 describe("FrameFlag", () => {
+  test("has these bits, which never change", () => {
+    expect(Object.values(FrameFlag)).toEqual([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80]);
+  });
+
   test("has one bit each", () => {
     const bits = Object.values(FrameFlag);
 
@@ -45,27 +58,51 @@ describe("FrameFlag", () => {
     expect(new Set(bits).size).toBe(bits.length);
   });
 
-  const all = Object.values(FrameFlag).reduce((flags, bit) => flags | bit, 0);
-
   test.each(Object.values(FrameKind))("of kind %i: what may be there, and what must", (kind) => {
     const { FromCallee, Ignorable } = FrameFlag;
-    const allowed = all & ~(wrongFlags(kind, all)?.extra ?? 0);
-    const required = wrongFlags(kind, 0)?.missing ?? 0;
+    const fault = (flags: number): string | undefined => headerFault(kind, flags, 0, 0, 0);
+    const must = fault(0) === undefined ? 0 : FromCallee;
+    const bits = Object.values(FrameFlag);
+    const allowed = bits.filter((bit) => fault(must | bit) === undefined);
 
-    expect(wrongFlags(kind, allowed)).toBeUndefined();
-    expect(allowed & Ignorable).toBe(Ignorable);
-    expect(required & ~FromCallee).toBe(0);
-    expect(wrongFlags(kind, allowed & ~required)).toEqual(
-      required === 0 ? undefined : { extra: 0, missing: required },
-    );
+    expect(fault(must)).toBeUndefined();
+    expect(allowed).toContain(Ignorable);
+    expect(fault(allowed.reduce((flags, bit) => flags | bit, must))).toBeUndefined();
+    for (const bit of bits.filter((one) => !allowed.includes(one))) {
+      expect(fault(must | bit)).toBe(`has flags 0x${bit.toString(16)}, which it may not have`);
+    }
   });
 
   test("say whose request id it is where a callee alone can speak", () => {
     const mustSay = Object.entries(FrameKind)
-      .filter(([, kind]) => wrongFlags(kind, 0) !== undefined)
+      .filter(([, kind]) => headerFault(kind, 0, 0, 0, 0) === "lacks flags 0x2")
       .map(([name]) => name);
 
     expect(mustSay).toEqual(["Response", "Error", "Headers"]);
+  });
+});
+
+describe("headerFault", () => {
+  test("finds a method id on whatever is no request", () => {
+    const faults = Object.values(FrameKind).map((kind) => {
+      const flags = headerFault(kind, 0, 0, 0, 0) === undefined ? 0 : FrameFlag.FromCallee;
+      return headerFault(kind, flags, 7, 0, 0);
+    });
+
+    expect(faults).toEqual(faults.map((_, i) => (i === 0 ? undefined : "has method id 7")));
+  });
+
+  test("finds a payload where there is none, and a request id on what has none", () => {
+    const { Cancel, End, Ping, Pong, GoAway, Service, Release } = FrameKind;
+
+    for (const kind of [Cancel, End, Ping, Pong]) {
+      expect(headerFault(kind, 0, 0, 1, 3)).toBe("has a payload of 3 bytes");
+      expect(headerFault(kind, 0, 0, 1, 0)).toBeUndefined();
+    }
+    for (const kind of [GoAway, Service, Release]) {
+      expect(headerFault(kind, 0, 0, 5, 4)).toBe("has request id 5");
+      expect(headerFault(kind, 0, 0, 0, 4)).toBeUndefined();
+    }
   });
 });
 

@@ -41,6 +41,16 @@ const recorded: readonly TestFrame[] = [
   [FrameKind.Continue, FrameFlag.FromCallee, 0, 0x10_0001, limitBytes],
   [FrameKind.Error, FrameFlag.FromCallee, 0, 3, 17],
   [FrameKind.Cancel, 0, 0, 4, 0],
+  [FrameKind.Request, FrameFlag.Metadata | FrameFlag.Nested, 0x8001, 5, 40],
+  [FrameKind.Message, FrameFlag.More, 0, 6, 30],
+  [FrameKind.End, 0, 0, 6, 0],
+  [FrameKind.Credit, FrameFlag.FromCallee, 0, 6, 4],
+  [FrameKind.Headers, FrameFlag.FromCallee, 0, 6, 21],
+  [FrameKind.Ping, 0, 0, 7, 0],
+  [FrameKind.Pong, FrameFlag.Ignorable, 0, 0xffff_ffff, 0],
+  [FrameKind.GoAway, 0, 0, 0, 16],
+  [FrameKind.Service, 0, 0, 0, 19],
+  [FrameKind.Release, 0, 0, 0, 4],
 ].map(([kind, flags, methodId, requestId, payloadBytes], i) => ({
   kind: kind as number,
   flags: flags as number,
@@ -49,6 +59,12 @@ const recorded: readonly TestFrame[] = [
   payload: patternBytes(payloadBytes as number, i),
 }));
 const recordedBytes = joined(...recorded.map((fields) => frame(fields)));
+
+test("what is recorded here has a frame of each kind", () => {
+  expect([...new Set(recorded.map(({ kind }) => kind))].sort((a, b) => a - b)).toEqual(
+    Object.values(FrameKind),
+  );
+});
 
 describe("FrameReader.push", () => {
   test("hands on all frames of one chunk, in order", () => {
@@ -208,8 +224,8 @@ const almostFrames = fc
   .tuple(
     fc.array(
       fc.record({
-        kind: fc.integer({ min: 0, max: 7 }),
-        flags: fc.constantFrom(0, 1, 2, 4, 0x80, 0x83, 0x10),
+        kind: fc.integer({ min: 0, max: 15 }),
+        flags: fc.constantFrom(0, 0, 0, 1, 2, 2, 4, 0x80, 0x82, 0x83, 0x10, 0x20, 0x22, 0x40, 0x64),
         payloadBytes: fc.oneof(
           fc.integer({ min: 0, max: limitBytes + 1 }),
           fc.constant(0xffff_ffff),

@@ -243,6 +243,11 @@ describe("an option with a wrong value rejects with invalid_argument, which name
     ["maxMessageBytes", 1023, "from 1024 to 1073741824, got 1023"],
     ["maxMessageBytes", 2048.5, "got 2048.5"],
     ["maxInFlightCalls", 0, "from 1 to 524288, got 0"],
+    ["maxInFlightStreams", 0, "from 1 to 262144, got 0"],
+    ["maxNestedCalls", 262_145, "from 1 to 262144, got 262145"],
+    ["maxMetadataBytes", 16_385, "from 0 to 16384, got 16385"],
+    ["maxReferences", -1, "from 0 to 1048576, got -1"],
+    ["exposeStack", "yes", "true or false, got yes"],
     ["transport", "tcp", `"stdio" or "socket", got "tcp"`],
   ];
   for (const [name, value, says] of wrong) {
@@ -263,6 +268,11 @@ describe("an option with a wrong value rejects with invalid_argument, which name
     ["env", "A=1"],
     ["logger", "console"],
     ["signal", {}],
+    ["interceptors", {}],
+    ["interceptors", ["log"]],
+    ["versions", "1"],
+    ["offer", {}],
+    ["offer", [["example.KV"]]],
   ];
   for (const [name, value] of wrongTypes) {
     test(`${name}: ${JSON.stringify(value)}`, () =>

@@ -59,11 +59,16 @@ describe.each(transports)("over $over,", ({ open }) => {
       expect(metadataOf(events)).toEqual(["header h: 1", "trailer t: 2", "aborted"]);
     });
 
-    test("that fails without metadata is told of no trailers, once", async () => {
+    test("that fails is told of no headers and no trailers, once each, where there are none", async () => {
       const { events } = await told(place, desk, { error: "sorry" });
 
-      expect(events.filter((event) => event === "trailer")).toHaveLength(1);
-      expect(events.at(-1)).toBe("aborted");
+      expect(metadataOf(events)).toEqual(["header", "trailer", "aborted"]);
+    });
+
+    test("that fails before its first message is told of both all the same", async () => {
+      const { events } = await told(place, desk, { error: "sorry", count: 0 });
+
+      expect(metadataOf(events)).toEqual(["header", "trailer", "aborted"]);
     });
 
     test("may be of messages that are sent in pieces, in both directions", async () => {
@@ -242,6 +247,38 @@ test("trace context goes on through a chain of calls, host to plugin to host and
   expect(seen).toEqual([["traceparent: 00-1-2-01"]]);
 });
 
+test("a nested call inherits all values of a name of the trace context", async () => {
+  const seen: string[][] = [];
+  const logger: Partial<LoggerHandler> = {
+    log(_way, { requestHeaders }) {
+      seen.push(plain(requestHeaders));
+      return "";
+    },
+  };
+  await using desk = await testDesk(metadataDesk(), { load: { offer: [[Logger, whole(logger)]] } });
+  const headers = { baggage: ["a=1", "b=2"], tracestate: ["c=3", "d=4"] };
+
+  await desk.ask(`{ "calls": ["context", "in options", "with own headers"] }`, { headers });
+
+  const [state, baggage] = [
+    ["tracestate: c=3", "tracestate: d=4"],
+    ["baggage: a=1", "baggage: b=2"],
+  ] as const;
+  expect(seen.map((lines) => lines.toSorted())).toEqual([
+    [...baggage, ...state],
+    [...baggage, ...state],
+    [...baggage, "own: 1", "tracestate: own"],
+  ]);
+});
+
+test("a call that fails with headers that are too long still brings its trailers", async () => {
+  await using desk = await testDesk(metadataDesk());
+  const script = { headers: { a: valueFor(8_193) }, trailers: { t: "2" }, error: "sorry" };
+  const { events, error } = await told(kinds[0]!.place, desk, script);
+  expect(error?.rawMessage).toBe("sorry");
+  expect(events).toContain("trailer t: 2");
+});
+
 test("a call that waits for its turn has the headers that it was placed with", async () => {
   await using desk = await testDesk(metadataDesk(), { load: { maxInFlightCalls: 1 } });
   const headers = new Metadata({ a: "placed" });
@@ -264,6 +301,19 @@ test("headers that cannot travel reject the call with invalid_argument, and it i
   }
 
   expect(pluginOf(desk).stats()).toEqual(before);
+});
+
+test("headers that are of no type at all reject with invalid_argument", async () => {
+  await using desk = await testDesk(metadataDesk());
+  await using intercepted = await testDesk(metadataDesk(), {
+    load: { interceptors: [(request, next) => next(request)] },
+  });
+  for (const headers of [{ a: 5 }, { a: null }, { a: {} }, [1, 2], [null], new Uint8Array(2)]) {
+    for (const client of [desk, intercepted]) {
+      const error = await rejection(client.ask("{}", { headers: headers as never }));
+      expect(error.code).toBe("invalid_argument");
+    }
+  }
 });
 
 test("a context's metadata is there without anybody asking for it, and empty", async () => {
@@ -289,3 +339,15 @@ function metadataOf(events: readonly string[]): string[] {
 function whole(logger: Partial<LoggerHandler>): LoggerHandler {
   return { log: () => "", tail: () => [], logAll: () => "", mirror: () => [], ...logger };
 }
+
+test("interceptors of a run may replace the headers of the request", async () => {
+  await using desk = await testDesk(metadataDesk(), {
+    run: {
+      interceptors: [(request, next) => next({ ...request, headers: new Metadata({ r: "1" }) })],
+    },
+  });
+  for (const { place } of kinds) {
+    const { texts } = await told(place, desk, {}, { a: "1" });
+    expect(texts[0]).toBe(`["r: 1"]`);
+  }
+});

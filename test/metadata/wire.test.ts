@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 
 import { type Metadata, PlugError } from "bun-plug";
 import type { CallHandler } from "../../src/call/incoming-call.ts";
-import { decodeError } from "../../src/frame/error-payload.ts";
+import { decodeError, encodeError } from "../../src/frame/error-payload.ts";
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { emptyWriter } from "../../src/stream/payload.ts";
 import { scripted } from "../support/connections.ts";
@@ -417,3 +417,33 @@ describe("a handler's metadata", () => {
     expect(decodeError(sent[3]!.payload.subarray(12)).message).toBe("[aborted] x");
   });
 });
+
+test.each([
+  ["a response", FrameKind.Response],
+  ["an error", FrameKind.Error],
+] as const)(
+  "trailers of more than maxMetadataBytes in an answer that is %s end their call with resource_exhausted, and no other",
+  async (_, kind) => {
+    const peer = scripted({ limits: { maxMetadataBytes: 100 } });
+    const events: string[] = [];
+    const failed = rejection(peer.call(bytes(1), { onTrailer: () => void events.push("trailer") }));
+    const other = peer.call(bytes(2));
+    await settled();
+
+    peer.deliver(
+      frame({
+        kind,
+        flags: FrameFlag.FromCallee | FrameFlag.Metadata,
+        payload: joined(u32(101), tooLong, encodeError(new PlugError("aborted", "x"))),
+      }),
+      response(2, [5]),
+    );
+
+    expect((await failed).message).toBe(
+      "[resource_exhausted] trailers of test.Echo.Echo have 101 bytes, more than maxMetadataBytes 100",
+    );
+    expect(await other).toEqual(bytes(5));
+    expect(events).toEqual([]);
+    expect(peer.connection.idCount).toBe(0);
+  },
+);

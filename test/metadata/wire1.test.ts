@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import { loadKV } from "../../example/gen/example_plug.ts";
 import { describeGo, goBinary } from "../support/go-peer.ts";
 import { bytes, text } from "../support/plugins.ts";
+import { rejection } from "../support/rejection.ts";
 import { plain } from "./support/desk.ts";
 
 describeGo("a plugin built with the Go original", () => {
@@ -21,5 +22,7 @@ describeGo("a plugin built with the Go original", () => {
 
     expect(text(await kv.get("k", options))).toBe("value");
     expect(events).toEqual([[], [], [], []]);
+    await rejection(kv.get("missing", options));
+    expect(events).toEqual([[], [], [], [], [], []]);
   });
 });

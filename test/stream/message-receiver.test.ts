@@ -135,10 +135,35 @@ describe("a MessageReceiver", () => {
     expect([before, credits]).toEqual([[], [22]]);
   });
 
-  test("gives no credit back when it is over, whatever is taken then", async () => {
+  test("gives credit back for a message at once if another next() waits for the one behind it", () => {
+    // The connection's window may be used up by that message alone.
+    const { receiver, credits } = newReceiver(new CreditPool(64));
+    void receiver.next();
+    void receiver.next();
+
+    receiver.push("a", quarterBytes);
+    receiver.push("b", quarterBytes);
+
+    expect(credits).toEqual([windowBytes / 4]);
+  });
+
+  test("goes on to give credit back after the end of its messages, until all are taken", async () => {
+    const { receiver, credits, pool } = newReceiver();
+    for (const text of ["a", "b", "c"]) receiver.push(text, quarterBytes);
+    const { outstandingBytes } = pool;
+    receiver.end();
+
+    expect(pool.outstandingBytes).toBe(outstandingBytes);
+    expect(await Array.fromAsync(receiver)).toEqual(["a", "b", "c"]);
+    expect(credits.reduce((sum, credit) => sum + credit, 0)).toBe(outstandingBytes);
+    expect(pool.outstandingBytes).toBe(0);
+  });
+
+  test("gives no credit back when the call is over, whatever is taken then", async () => {
     const { receiver, credits, pool } = newReceiver();
     for (const text of ["a", "b", "c", "d"]) receiver.push(text, quarterBytes);
     receiver.end();
+    receiver.release();
 
     expect(await Array.fromAsync(receiver)).toEqual(["a", "b", "c", "d"]);
     expect([credits, pool.outstandingBytes]).toEqual([[], 0]);

@@ -154,6 +154,18 @@ describe("a MessageSender", () => {
     expect(sent).toEqual([]);
   });
 
+  test("counts what is outstanding after its end too, until it is given back", () => {
+    const { sender, pool, send } = newSender();
+    sender.open(1);
+    send(100);
+
+    sender.end();
+    const { outstandingBytes } = pool;
+    sender.onCredit(112);
+
+    expect([outstandingBytes, pool.outstandingBytes]).toEqual([112, 0]);
+  });
+
   test("wakes whoever waits when it is stopped, and keeps the first reason", async () => {
     const { sender } = newSender();
     const ready = watch(sender.ready());

@@ -1,6 +1,6 @@
 // Connections of wire 2: one whose peer is the test, or two that are each other's.
 
-import type { CallHandler } from "../../src/call/incoming-call.ts";
+import type { CallHandler, ReferenceEvents } from "../../src/call/incoming-call.ts";
 import type { ConnectionEvents } from "../../src/call/client-connection.ts";
 import { defaultLimits, type Limits } from "../../src/call/limits.ts";
 import type { CallTerms } from "../../src/call/outgoing-call.ts";
@@ -16,6 +16,7 @@ export interface TestConnectionOptions {
   readonly peerLimits?: Partial<Limits>;
   readonly handler?: CallHandler;
   readonly events?: ConnectionEvents;
+  readonly references?: ReferenceEvents;
 }
 
 const testLimits: Limits = { ...defaultLimits, maxMessageBytes: 1024 * 1024 };
@@ -27,6 +28,7 @@ function connect(transport: Transport, options: TestConnectionOptions): Connecti
     peerLimits: { ...testLimits, ...options.peerLimits },
     handler: options.handler,
     events: options.events,
+    references: options.references,
   });
   connection.start();
   return connection;
@@ -52,16 +54,21 @@ export function scripted(options: TestConnectionOptions = {}) {
   };
 }
 
-/** Two connections in one process; `handler` answers the calls of `host`. */
+/** Two connections in one process; `handler` answers the calls of `host`, `hostHandler` others. */
 export function pair(options: {
   readonly limits?: Partial<Limits>;
   readonly pluginLimits?: Partial<Limits>;
   readonly handler: CallHandler;
+  readonly hostHandler?: CallHandler;
+  /** Of the plugin. */
+  readonly references?: ReferenceEvents;
 }) {
   const [left, right] = memoryTransports();
-  const { limits = {}, pluginLimits = limits, handler } = options;
-  const host = connect(left, { limits, peerLimits: pluginLimits });
-  const plugin = connect(right, { limits: pluginLimits, peerLimits: limits, handler });
+  const { limits = {}, pluginLimits = limits, handler, hostHandler } = options;
+  const own = hostHandler === undefined ? {} : { handler: hostHandler };
+  const host = connect(left, { limits, peerLimits: pluginLimits, ...own });
+  const told = options.references === undefined ? {} : { references: options.references };
+  const plugin = connect(right, { limits: pluginLimits, peerLimits: limits, handler, ...told });
   return { host, plugin, hostTransport: left, pluginTransport: right };
 }
 
