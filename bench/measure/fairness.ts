@@ -75,8 +75,7 @@ async function largeMessages(subject: Subject): Promise<Load> {
 async function stuckStreams(subject: Subject): Promise<Load> {
   const { stream } = subject;
   if (stream === undefined) throw new Error("has no streams");
-  // All slots but a few, which the calls beside them need.
-  const streamCount = defaultLimits.maxInFlightCalls - 16;
+  const streamCount = defaultLimits.maxInFlightStreams;
   const iterators: AsyncIterator<unknown>[] = [];
   for (let i = 0; i < streamCount; i++) {
     const iterator = stream.produce(1_000_000, 4096)[Symbol.asyncIterator]();
