@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { cases } from "./case/cases.ts";
 import { Programs } from "./harness/programs.ts";
 import { run } from "./harness/run-command.ts";
-import { warmUpShare } from "./measure/callers.ts";
+import { warmUpSeconds } from "./measure/callers.ts";
 import type { Job, Sample } from "./measure/sample.ts";
 import { peers } from "./peer/peers.ts";
 import { topFunctions } from "./report/cpu-profile.ts";
@@ -74,7 +74,7 @@ async function countSystemCalls(): Promise<void> {
   const output = await run(["strace", "-f", "-c", "-o", file, bun, ...script, JSON.stringify(job)]);
   const { metrics } = JSON.parse(output) as Sample;
   // Those of the warm-up were counted too.
-  const callCount = (metrics.calls_per_s ?? 0) * job.seconds * (1 + warmUpShare);
+  const callCount = (metrics.calls_per_s ?? 0) * (job.seconds + warmUpSeconds(job.seconds));
   console.log(`\nsystem calls of both processes${callCount > 0 ? ", for each call" : ""}: ${file}`);
   for (const line of (await Bun.file(file).text()).split("\n")) {
     const [, , , count, ...rest] = line.trim().split(/\s+/);

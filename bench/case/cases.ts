@@ -9,7 +9,7 @@ const kib = 1024;
 const mib = 1024 * kib;
 
 export const inFlightCounts = [1, 16, 64, 256, 1024] as const;
-export const payloadSizes = [16, kib, 32 * kib, 256 * kib, mib, 16 * mib] as const;
+export const payloadSizes = [16, kib, 32 * kib, mib, 16 * mib] as const;
 
 const payloadBytes = 16;
 

@@ -3,7 +3,7 @@
 // of nothing else.
 
 import type { Case } from "../case/case.ts";
-import { warmUpShare } from "../measure/callers.ts";
+import { warmUpSeconds } from "../measure/callers.ts";
 import type { Job, Sample } from "../measure/sample.ts";
 import type { Peer } from "../peer/peers.ts";
 import { type Programs, Skipped } from "./programs.ts";
@@ -176,7 +176,7 @@ const startSeconds = 0.3;
 
 /** About how long a round takes, in seconds. */
 function costOf(one: Case, plan: Plan): number {
-  return startSeconds + secondsOf(one, plan) * (1 + warmUpShare);
+  return startSeconds + secondsOf(one, plan) + warmUpSeconds(secondsOf(one, plan));
 }
 
 function secondsOf({ spans }: Case, { seconds }: Plan): number {

@@ -69,5 +69,10 @@ async function manyAtOnce(
   return callCount;
 }
 
-/** The part of a span for which a load runs before it is measured. */
-export const warmUpShare = 0.4;
+// Until then Bun has compiled what is called often.
+const leastWarmUpSeconds = 0.25;
+
+/** How long a load runs before it is measured for so many seconds. */
+export function warmUpSeconds(seconds: number): number {
+  return Math.max(seconds * 0.4, leastWarmUpSeconds);
+}

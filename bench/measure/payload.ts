@@ -1,7 +1,7 @@
 // Payloads of a size, one call after the other: up (Put), down (Get), both ways (Echo).
 
 import type { Subject } from "../peer/subject.ts";
-import { keepInFlight, warmUpShare } from "./callers.ts";
+import { keepInFlight, warmUpSeconds } from "./callers.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
@@ -10,7 +10,7 @@ const key = "payload";
 
 export async function payload(subject: Subject, job: Job): Promise<Sample> {
   const call = await callOf(subject, job);
-  await keepInFlight(call, 1, job.seconds * warmUpShare);
+  await keepInFlight(call, 1, warmUpSeconds(job.seconds));
   const latencies = new Latencies();
   const cpu = watchCpu(subject.pid);
   const { callCount, seconds } = await keepInFlight(call, 1, job.seconds, (from, to) =>

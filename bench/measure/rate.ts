@@ -10,7 +10,7 @@
 
 import { smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
-import { keepInFlight, warmUpShare } from "./callers.ts";
+import { keepInFlight, warmUpSeconds } from "./callers.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
@@ -19,7 +19,7 @@ import { watchCpu } from "./usage.ts";
 const maxUnanswered = 10_000;
 
 export async function rate(subject: Subject, job: Job): Promise<Sample> {
-  await keepInFlight(() => subject.get(smallKey), 1, job.seconds * warmUpShare);
+  await keepInFlight(() => subject.get(smallKey), 1, warmUpSeconds(job.seconds));
   const latencies = new Latencies();
   const intervalNs = 1e9 / job.perSecond;
   const callCount = Math.round(job.seconds * job.perSecond);
@@ -59,7 +59,7 @@ export async function rate(subject: Subject, job: Job): Promise<Sample> {
 }
 
 export async function rare(subject: Subject, job: Job): Promise<Sample> {
-  await keepInFlight(() => subject.get(smallKey), 1, job.seconds * warmUpShare);
+  await keepInFlight(() => subject.get(smallKey), 1, warmUpSeconds(job.seconds));
   const latencies = new Latencies();
   const pauseMs = 1_000 / job.perSecond;
   const cpu = watchCpu(subject.pid);

@@ -3,7 +3,7 @@
 
 import { elements } from "../peer/store.ts";
 import type { StreamSubject, Subject } from "../peer/subject.ts";
-import { warmUpShare } from "./callers.ts";
+import { warmUpSeconds } from "./callers.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
 
@@ -35,7 +35,7 @@ export async function stream(subject: Subject, job: Job): Promise<Sample> {
 
 /** Streams more and more elements, until it is known how many fill a part of the span. */
 async function warmUp(run: (count: number) => Promise<void>, seconds: number): Promise<number> {
-  const end = Bun.nanoseconds() + seconds * warmUpShare * 1e9;
+  const end = Bun.nanoseconds() + warmUpSeconds(seconds) * 1e9;
   for (let count = firstCount; ;) {
     const start = Bun.nanoseconds();
     await run(count);

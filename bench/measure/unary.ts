@@ -5,7 +5,7 @@
 
 import { laterKey, smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
-import { keepInFlight, warmUpShare } from "./callers.ts";
+import { keepInFlight, warmUpSeconds } from "./callers.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
@@ -18,7 +18,7 @@ export async function unary(subject: Subject, job: Job): Promise<Sample> {
     const { byteLength } = await get();
     if (byteLength !== smallBytes) throw new Error(`got ${byteLength} bytes`);
   };
-  await keepInFlight(call, job.inFlight, job.seconds * warmUpShare);
+  await keepInFlight(call, job.inFlight, warmUpSeconds(job.seconds));
   const latencies = new Latencies();
   const cpu = watchCpu(subject.pid);
   const { callCount, seconds } = await keepInFlight(call, job.inFlight, job.seconds, (from, to) =>

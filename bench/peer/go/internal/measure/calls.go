@@ -61,7 +61,7 @@ func payload(subject Subject, job job) (sample, error) {
 }
 
 func closedLoop(call call, job job, payloadBytes int) (sample, error) {
-	if _, _, err := keepInFlight(call, job.InFlight, seconds(job.Seconds*warmUpShare), nil); err != nil {
+	if _, _, err := keepInFlight(call, job.InFlight, warmUp(job.Seconds), nil); err != nil {
 		return sample{}, err
 	}
 	latencies := newLatencies()
@@ -82,7 +82,7 @@ func closedLoop(call call, job job, payloadBytes int) (sample, error) {
 // bench/measure/rate.ts. The host spins between them.
 func rate(subject Subject, job job) (sample, error) {
 	call := small(subject)
-	if _, _, err := keepInFlight(call, 1, seconds(job.Seconds*warmUpShare), nil); err != nil {
+	if _, _, err := keepInFlight(call, 1, warmUp(job.Seconds), nil); err != nil {
 		return sample{}, err
 	}
 	const maxUnanswered = 10_000
@@ -126,7 +126,7 @@ func rate(subject Subject, job job) (sample, error) {
 // rare is a call now and then, with both sides asleep in between.
 func rare(subject Subject, job job) (sample, error) {
 	call := small(subject)
-	if _, _, err := keepInFlight(call, 1, seconds(job.Seconds*warmUpShare), nil); err != nil {
+	if _, _, err := keepInFlight(call, 1, warmUp(job.Seconds), nil); err != nil {
 		return sample{}, err
 	}
 	pause := time.Duration(float64(time.Second) / job.PerSecond)

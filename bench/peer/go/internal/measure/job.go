@@ -56,8 +56,9 @@ type sample struct {
 	Metrics   map[string]float64 `json:"metrics"`
 }
 
-// warmUpShare is the part of a span for which a load runs before it is measured.
-const warmUpShare = 0.4
+// warmUp is how long a load runs before it is measured for so many seconds; the same as in
+// TypeScript, which needs it more.
+func warmUp(span float64) time.Duration { return seconds(max(span*0.4, 0.25)) }
 
 // Main answers the job in the program's argument, and ends the process.
 func Main(open Open) {

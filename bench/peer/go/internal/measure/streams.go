@@ -30,7 +30,7 @@ func stream(subject Subject, job job) (sample, error) {
 		}
 		return err
 	}
-	count, err := warmUp(run, seconds(job.Seconds))
+	count, err := countFor(run, job.Seconds)
 	if err != nil {
 		return sample{}, err
 	}
@@ -50,15 +50,15 @@ func stream(subject Subject, job job) (sample, error) {
 	return sample{Metrics: metrics}, nil
 }
 
-// warmUp streams more and more elements, until it is known how many fill a part of the span.
-func warmUp(run func(int) error, span time.Duration) (int, error) {
-	end := time.Now().Add(time.Duration(float64(span) * warmUpShare))
+// countFor streams more and more elements, until it is known how many fill a part of the span.
+func countFor(run func(int) error, span float64) (int, error) {
+	end := time.Now().Add(warmUp(span))
 	for count := firstCount; ; {
 		start := time.Now()
 		if err := run(count); err != nil {
 			return 0, err
 		}
-		if time.Since(start) < span/partsOfSpan {
+		if time.Since(start) < seconds(span/partsOfSpan) {
 			count *= 2
 		} else if time.Now().After(end) {
 			return count, nil
