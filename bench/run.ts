@@ -1,119 +1,95 @@
-// KV.Get of 16 bytes, through bun-plug and through what it is compared with.
+// How fast is it, against what one would use instead?
 //
-//   bun bench [--rounds N] [--seconds S]
+//   bun bench [--filter REGEX] [--peer REGEX] [--quick] [--rounds N] [--seconds S]
+//             [--json FILE] [--report FOLDER] [--list]
 //
-// Each round of each peer runs in fresh processes; the peers take turns, so that a machine that
-// slows down slows them all down. Medians of the rounds are printed, and the spread of the rate
-// with 64 in flight.
+// --report writes charts and an HTML page into a folder.
+//
+// README.md says how to run it, how to read it, and what not to conclude.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { goAvailable, goBinary } from "../test/support/go-peer.ts";
-import type { Round } from "./peer/measure.ts";
+import { cases } from "./case/cases.ts";
+import { thisCommit, thisMachine } from "./harness/machine.ts";
+import { Programs } from "./harness/programs.ts";
+import { Progress } from "./harness/progress.ts";
+import { type Results, type Row, schemaVersion, writeResults } from "./harness/results.ts";
+import { measureAll, type Outcome, peersOf, type Plan, usualGraceMs } from "./harness/rounds.ts";
+import { rowOf } from "./harness/summary.ts";
+import { peers } from "./peer/peers.ts";
+import { writeReport } from "./report/report.ts";
+import { caseTable } from "./report/table.ts";
 
 const { values: flags } = parseArgs({
   options: {
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "1" },
+    filter: { type: "string", default: "" },
+    peer: { type: "string", default: "" },
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    json: { type: "string" },
+    report: { type: "string" },
+    list: { type: "boolean", default: false },
   },
 });
-const roundCount = Number(flags.rounds);
-const bun = process.execPath;
-const root = join(import.meta.dir, "..");
-const folder = mkdtempSync(join(tmpdir(), "bun-plug-bench-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-interface Peer {
-  readonly name: string;
-  readonly command: readonly string[];
+const plan = planOf();
+if (flags.list) list(plan);
+else await measure(plan);
+
+function planOf(): Plan {
+  const wantedCase = new RegExp(flags.filter, "i");
+  const wantedPeer = new RegExp(flags.peer, "i");
+  const plan = {
+    cases: cases.filter(({ name, isQuick }) => wantedCase.test(name) && (isQuick || !flags.quick)),
+    peers: peers.filter(({ name }) => wantedPeer.test(name)),
+    rounds: numberOf("rounds", flags.rounds, flags.quick ? 2 : 3),
+    seconds: numberOf("seconds", flags.seconds, flags.quick ? 0.1 : 0.2),
+    graceMs: usualGraceMs,
+  };
+  if (plan.cases.length > 0 && plan.peers.length > 0) return plan;
+  console.error("nothing to measure: `bun bench --list` shows all cases and peers");
+  process.exit(2);
 }
 
-const peers = await allPeers();
-const rounds = new Map<Peer, Round[]>(peers.map((peer) => [peer, []]));
-for (let i = 1; i <= roundCount; i++) {
-  for (const peer of peers) {
-    progress(`round ${i} of ${roundCount}: ${peer.name.padEnd(50)}`);
-    rounds.get(peer)?.push(JSON.parse(await run(peer.command)) as Round);
-  }
-}
-progress("\n");
-print();
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${text}`);
+function numberOf(name: string, text: string | undefined, usual: number): number {
+  const value = text === undefined ? usual : Number(text);
+  if (value > 0) return value;
+  console.error(`--${name} must be a number above 0, got ${text}`);
+  process.exit(2);
 }
 
-async function allPeers(): Promise<Peer[]> {
-  const plugin = join(folder, "kv");
-  await run([bun, "build", "--compile", "example/kv/plugin.ts", "--outfile", plugin]);
-  const host = join(import.meta.dir, "peer", "host.ts");
-  const ours = (name: string, path: string, ...more: string[]): Peer => ({
-    name,
-    command: [bun, host, path, flags.seconds, ...more],
-  });
-  const peers = [
-    ours("bun-plug", plugin),
-    ours("bun-plug, stdio", plugin, "stdio"),
-    {
-      name: "Bun.spawn IPC",
-      command: [bun, join(import.meta.dir, "peer", "ipc.ts"), flags.seconds],
-    },
-  ];
-  if (!goAvailable()) {
-    console.error("skipped: the Go original; install Go 1.24 or newer to compare with it");
-    return peers;
-  }
-  const goPlugin = await goBinary("example/kv");
-  return [
-    ...peers,
-    ours("bun-plug's host, Go original's plugin", goPlugin),
-    { name: "Go original", command: [await goBinary("kvbench"), goPlugin, flags.seconds] },
-  ];
-}
-
-function print(): void {
-  const us = (ns: number): string => (ns / 1000).toFixed(1);
-  const thousands = (rate: number | undefined): string =>
-    rate === undefined ? "–" : Math.round(rate / 1000).toLocaleString("en");
-  console.log(`${cpus()[0]?.model}, ${cpus().length} cores, ${process.platform} ${process.arch}`);
-  console.log(`Bun ${Bun.version}; medians of ${roundCount} rounds of ${flags.seconds} s\n`);
-  console.log(
-    "| | p50 µs | p99 µs | mean µs | 1,000 calls/s, one | 64 in flight | spread | 1,000 in flight |",
-  );
-  console.log("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-  for (const [peer, all] of rounds) {
-    const of = (pick: (round: Round) => number): number => median(all.map(pick));
-    const many = all.map((round) => round.many);
-    const hasThousand = all.every((round) => round.thousand !== undefined);
-    const cells = [
-      peer.name,
-      us(of((round) => round.p50_ns)),
-      us(of((round) => round.p99_ns)),
-      us(of((round) => round.mean_ns)),
-      thousands(of((round) => round.one)),
-      thousands(median(many)),
-      `${thousands(Math.min(...many))} to ${thousands(Math.max(...many))}`,
-      thousands(hasThousand ? of((round) => round.thousand ?? 0) : undefined),
-    ];
-    console.log(`| ${cells.join(" | ")} |`);
+function list({ cases, peers }: Plan): void {
+  for (const one of cases) {
+    const names = peersOf(one, peers).map(({ name }) => name);
+    if (names.length > 0) console.log(`${one.name.padEnd(26)}${names.join("; ")}`);
   }
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
-}
-
-async function run(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn([...command], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
-  const [stdout, stderr, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (exitCode === 0) return stdout;
-  throw new Error(`${command.join(" ")} exited with code ${exitCode}: ${stderr}`);
+async function measure(plan: Plan): Promise<void> {
+  const machine = await thisMachine();
+  const { cpu, cores, platform, bun, go } = machine;
+  console.log(`${cpu}, ${cores} cores, ${platform}; Bun ${bun}, ${go ? `Go ${go}` : "no Go"}`);
+  console.log(`medians of ${plan.rounds} rounds of ${plan.seconds} s, in fresh processes`);
+  const rows: Row[] = [];
+  const show = async (outcomes: readonly Outcome[]): Promise<void> => {
+    const of = await Promise.all(outcomes.map(rowOf));
+    rows.push(...of);
+    const one = outcomes[0]?.case;
+    if (one !== undefined) console.log(caseTable(one, of, rows));
+  };
+  const { skipped } = await measureAll(plan, new Programs(), new Progress(), show);
+  for (const { peer, reason } of skipped) console.log(`\nskipped: ${peer}; ${reason}`);
+  const results: Results = {
+    schema: schemaVersion,
+    date: new Date().toISOString(),
+    ...(await thisCommit()),
+    machine,
+    seconds: plan.seconds,
+    rounds: plan.rounds,
+    rows,
+    skipped,
+  };
+  if (flags.json !== undefined) await writeResults(flags.json, results);
+  if (flags.report !== undefined) await writeReport(flags.report, results);
 }

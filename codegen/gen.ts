@@ -23,6 +23,7 @@ interface Target {
 const targets: readonly Target[] = [
   { protos: "codegen/proto", out: "codegen/gen", plug: false },
   { protos: "example/proto", out: "example/gen", plug: true },
+  { protos: "bench/proto", out: "bench/gen", plug: true },
   { protos: "example/go-peer/proto", out: "example/go-peer/gen", plug: true },
   { protos: "test/codegen/proto", out: "test/codegen/gen", plug: true },
   { protos: "test/behaviour/proto", out: "test/behaviour/gen", plug: true },

@@ -1,0 +1,78 @@
+// Callers who each place their next call when the last one has been answered, for a span of time.
+
+/** Called back with the moment before and behind a call that is timed, in nanoseconds. */
+export type OnTimed = (startNs: number, endNs: number) => void;
+
+// With many callers a look at the clock costs as much as a part of a call, so that only some of
+// the calls are timed.
+const timedEvery = 8;
+
+/**
+ * Keeps `callerCount` calls in flight until `seconds` have passed, and returns how many were
+ * answered, and in what time.
+ */
+export async function keepInFlight(
+  call: () => Promise<unknown>,
+  callerCount: number,
+  seconds: number,
+  onTimed: OnTimed = () => {},
+): Promise<{ readonly callCount: number; readonly seconds: number }> {
+  const start = Bun.nanoseconds();
+  const end = start + seconds * 1e9;
+  const callCount =
+    callerCount === 1
+      ? await oneAfterTheOther(call, start, end, onTimed)
+      : await manyAtOnce(call, callerCount, end, onTimed);
+  return { callCount, seconds: (Bun.nanoseconds() - start) / 1e9 };
+}
+
+/** The end of a call is the start of the next, so one look at the clock times each of them. */
+async function oneAfterTheOther(
+  call: () => Promise<unknown>,
+  start: number,
+  end: number,
+  onTimed: OnTimed,
+): Promise<number> {
+  let callCount = 0;
+  for (let last = start; last < end; callCount++) {
+    await call();
+    const now = Bun.nanoseconds();
+    onTimed(last, now);
+    last = now;
+  }
+  return callCount;
+}
+
+async function manyAtOnce(
+  call: () => Promise<unknown>,
+  callerCount: number,
+  end: number,
+  onTimed: OnTimed,
+): Promise<number> {
+  let callCount = 0;
+  let isOver = false;
+  const caller = async (): Promise<void> => {
+    while (!isOver) {
+      callCount += 1;
+      if (callCount % timedEvery !== 0) {
+        await call();
+        continue;
+      }
+      const startNs = Bun.nanoseconds();
+      await call();
+      const endNs = Bun.nanoseconds();
+      onTimed(startNs, endNs);
+      isOver ||= endNs >= end;
+    }
+  };
+  await Promise.all(Array.from({ length: callerCount }, caller));
+  return callCount;
+}
+
+// Until then Bun has compiled what is called often.
+const leastWarmUpSeconds = 0.25;
+
+/** How long a load runs before it is measured for so many seconds. */
+export function warmUpSeconds(seconds: number): number {
+  return Math.max(seconds * 0.4, leastWarmUpSeconds);
+}

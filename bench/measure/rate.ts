@@ -1,0 +1,79 @@
+// Calls at a fixed rate.
+//
+// `rate`: each call has a moment at which it is due, and its latency counts from there, whether it
+// could be placed then or not. A peer that stalls is charged for all calls that it made late, and
+// not only for the one that it was busy with: no coordinated omission. Between two calls the host
+// spins, so that a late timer is not taken for a late answer.
+//
+// `rare`: the host sleeps between two calls, and so does the plugin; a timer of the event loop
+// says when, and the latency counts from the call.
+
+import { smallKey } from "../peer/store.ts";
+import type { Subject } from "../peer/subject.ts";
+import { keepInFlight, warmUpSeconds } from "./callers.ts";
+import { Latencies } from "./latencies.ts";
+import type { Job, Sample } from "./sample.ts";
+import { watchCpu } from "./usage.ts";
+
+// More would be a queue that never ends: a call that is due then waits, and its clock runs.
+const maxUnanswered = 10_000;
+
+export async function rate(subject: Subject, job: Job): Promise<Sample> {
+  await keepInFlight(() => subject.get(smallKey), 1, warmUpSeconds(job.seconds));
+  const latencies = new Latencies();
+  const intervalNs = 1e9 / job.perSecond;
+  const callCount = Math.round(job.seconds * job.perSecond);
+  const finished = Promise.withResolvers<void>();
+  let placed = 0;
+  let answered = 0;
+  const cpu = watchCpu(subject.pid);
+  const start = Bun.nanoseconds();
+  const place = async (): Promise<void> => {
+    const dueNs = start + placed++ * intervalNs;
+    await subject.get(smallKey);
+    latencies.record(Bun.nanoseconds() - dueNs);
+    answered += 1;
+    if (answered === callCount) finished.resolve();
+  };
+  const turn = (): void => {
+    const now = Bun.nanoseconds();
+    while (
+      placed < callCount &&
+      placed - answered < maxUnanswered &&
+      start + placed * intervalNs <= now
+    ) {
+      place().catch(finished.reject);
+    }
+    if (placed < callCount) setImmediate(turn);
+  };
+  turn();
+  await finished.promise;
+  const seconds = (Bun.nanoseconds() - start) / 1e9;
+  // The host's is that of spinning.
+  const { host_cpu_ns: _, ...cpuOfPlugin } = cpu(callCount);
+  return {
+    transport: subject.transport,
+    latencies: latencies.encoded(),
+    metrics: { calls_per_s: callCount / seconds, ...cpuOfPlugin },
+  };
+}
+
+export async function rare(subject: Subject, job: Job): Promise<Sample> {
+  await keepInFlight(() => subject.get(smallKey), 1, warmUpSeconds(job.seconds));
+  const latencies = new Latencies();
+  const pauseMs = 1_000 / job.perSecond;
+  const cpu = watchCpu(subject.pid);
+  const start = Bun.nanoseconds();
+  for (const end = start + job.seconds * 1e9; Bun.nanoseconds() < end;) {
+    await Bun.sleep(pauseMs);
+    const from = Bun.nanoseconds();
+    await subject.get(smallKey);
+    latencies.record(Bun.nanoseconds() - from);
+  }
+  const seconds = (Bun.nanoseconds() - start) / 1e9;
+  return {
+    transport: subject.transport,
+    latencies: latencies.encoded(),
+    metrics: { calls_per_s: latencies.count / seconds, ...cpu(latencies.count) },
+  };
+}

@@ -1,0 +1,89 @@
+// What a process has used of the machine. Linux only: elsewhere there is no number.
+
+import { readdirSync, readFileSync } from "node:fs";
+
+import type { Metrics } from "./metrics.ts";
+
+/** Bytes of memory that a process holds, pages that it shares with others counted in full. */
+export function residentBytes(pid: number): number | undefined {
+  return memoryBytes(`/proc/${pid}/status`, "VmRSS");
+}
+
+/** The same, a page that n processes share counted as its nth part. */
+export function proportionalBytes(pid: number): number | undefined {
+  return memoryBytes(`/proc/${pid}/smaps_rollup`, "Pss");
+}
+
+function memoryBytes(path: string, name: string): number | undefined {
+  try {
+    const line = readFileSync(path, "utf8").match(new RegExp(`^${name}:\\s+(\\d+) kB`, "m"));
+    return line === null ? undefined : Number(line[1]) * 1024;
+  } catch {
+    return undefined; // not Linux, or the process has ended
+  }
+}
+
+/** Nanoseconds of processor time that all threads of a process have had. */
+export function cpuNs(pid: number): number | undefined {
+  try {
+    let sum = 0;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      sum += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+    }
+    return sum;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Processor time of host and plugin from now on; `per` divides it. */
+export function watchCpu(pluginPid: number | undefined): (per: number) => Metrics {
+  const cpuOfPlugin = (): number | undefined =>
+    pluginPid === undefined ? undefined : cpuNs(pluginPid);
+  const [hostBefore, pluginBefore] = [cpuNs(process.pid), cpuOfPlugin()];
+  return (per) => {
+    const [host, plugin] = [cpuNs(process.pid), cpuOfPlugin()];
+    return {
+      ...(host === undefined || hostBefore === undefined
+        ? {}
+        : { host_cpu_ns: (host - hostBefore) / per }),
+      ...(plugin === undefined || pluginBefore === undefined
+        ? {}
+        : { plugin_cpu_ns: (plugin - pluginBefore) / per }),
+    };
+  };
+}
+
+interface Seen {
+  readonly first: number;
+  most: number;
+}
+
+const lookEveryMs = 50;
+
+/** Memory of host and plugin from now on: the most of each, and how much more than now that is. */
+export function watchMemory(pluginPid: number): () => Metrics {
+  const pids = [process.pid, pluginPid];
+  const seen = pids.map((pid): Seen => {
+    const first = residentBytes(pid) ?? NaN;
+    return { first, most: first };
+  });
+  const look = (): void => {
+    for (const [i, one] of seen.entries()) {
+      one.most = Math.max(one.most, residentBytes(pids[i] as number) ?? NaN);
+    }
+  };
+  const timer = setInterval(look, lookEveryMs);
+  return () => {
+    clearInterval(timer);
+    look();
+    const [host, plugin] = seen as [Seen, Seen];
+    if (Number.isNaN(host.most + plugin.most)) return {};
+    return {
+      host_rss_bytes: host.most,
+      host_growth_bytes: host.most - host.first,
+      plugin_rss_bytes: plugin.most,
+      plugin_growth_bytes: plugin.most - plugin.first,
+    };
+  };
+}

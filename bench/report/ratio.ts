@@ -1,0 +1,60 @@
+// What a number is divided by.
+
+import type { Case } from "../case/case.ts";
+import { cases } from "../case/cases.ts";
+import type { Row } from "../harness/results.ts";
+import { reference } from "../peer/peers.ts";
+
+const inFlightGroup = /^unary\//;
+
+/** The words for it: "Go original", "Go original's best", or a case. */
+export function baseName(one: Case): string {
+  if (one.against !== undefined) return one.against;
+  return isRateOfCalls(one) ? `${reference}'s best` : reference;
+}
+
+/**
+ * The row that a peer's is divided by: the same peer's in another case, or the Go original's. For
+ * calls in flight that is its best with any number of them, since it answers one at a time, and
+ * more of them only get into each other's way.
+ */
+export function baseOf(row: Row, one: Case, all: readonly Row[]): Row | undefined {
+  const { against } = one;
+  if (against !== undefined) {
+    return all.find((other) => other.case === against && other.peer === row.peer);
+  }
+  const rows = all.filter(
+    (other) =>
+      other.peer === reference &&
+      (isRateOfCalls(one) ? inFlightGroup.test(other.case) : other.case === one.name),
+  );
+  return rows
+    .filter((other) => other[one.metric] !== undefined)
+    .toSorted((a, b) => (b[one.metric] ?? 0) - (a[one.metric] ?? 0))[0];
+}
+
+export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | undefined {
+  const [value, divisor] = [row[one.metric], baseOf(row, one, all)?.[one.metric]];
+  return value === undefined || !divisor ? undefined : value / divisor;
+}
+
+/** The least and the most that the ratio can be, by the rounds of both. */
+export function ratioSpread(
+  row: Row,
+  one: Case,
+  all: readonly Row[],
+): readonly [number, number] | undefined {
+  const [own, base] = [row, baseOf(row, one, all)].map((of) => of?.spread[one.metric]);
+  return own === undefined || !base?.[0] ? undefined : [own[0] / base[1], own[1] / base[0]];
+}
+
+/** @throws {Error} There is no such case. */
+export function caseOf(name: string): Case {
+  const found = cases.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`there is no case ${name}`);
+  return found;
+}
+
+function isRateOfCalls({ name, metric }: Case): boolean {
+  return inFlightGroup.test(name) && metric === "calls_per_s";
+}
