@@ -20,7 +20,7 @@ const pollNs = 50_000;
 // After an answer, the next request is looked for if this one came so soon after the last.
 const shortPauseNs = 150_000;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
-const maxSkipCount = 256;
+const maxSkipCount = 31;
 
 export interface RingTransportOptions {
   /** Both rings, zeroed before either side starts. */

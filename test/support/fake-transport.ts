@@ -9,6 +9,7 @@ export class FakeTransport implements Transport {
   /** What each flush wrote. */
   readonly writes: Uint8Array[] = [];
   isCongested = false;
+  isAwaited = false;
   unsentBytes = 0;
   closeCount = 0;
   buffer = new Uint8Array(256);
