@@ -38,6 +38,14 @@ export class Gate implements Transport {
     return this.#inner.sent;
   }
 
+  get isAwaited(): boolean {
+    return this.#inner.isAwaited;
+  }
+
+  set isAwaited(isAwaited: boolean) {
+    this.#inner.isAwaited = isAwaited;
+  }
+
   get unsentBytes(): number {
     return this.#inner.unsentBytes + this.peer.#heldBytes;
   }
