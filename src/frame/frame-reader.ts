@@ -43,6 +43,12 @@ export class FrameReader {
   #spill: Uint8Array | undefined;
   #spillBytes = 0;
   #isDead = false;
+  // The header that was read last.
+  #payloadBytes = 0;
+  #kind = 0;
+  #flags = 0;
+  #methodId = 0;
+  #requestId = 0;
 
   /** `maxPayloadBytes`: a header that announces more ends the stream with `protocol_error`. */
   constructor(maxPayloadBytes: number, sink: FrameSink) {
@@ -69,43 +75,36 @@ export class FrameReader {
     if (at < to) {
       const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       while (to - at >= headerBytes) {
-        const end = at + headerBytes + this.#checkHeader(view, at);
-        if (end > to) break;
-        this.#emit(view, chunk, at, end);
-        at = end;
+        this.#readHeader(view, at);
+        const from = at + headerBytes;
+        if (to - from < this.#payloadBytes) break;
+        at = from + this.#payloadBytes;
+        this.#emit(chunk, from, at);
       }
       if (at < to) this.#startSpill(chunk, at, to);
     }
     this.#isDead = false;
   }
 
-  #emit(view: DataView, buffer: Uint8Array, at: number, end: number): void {
-    const kind = view.getUint8(at + kindAt);
-    const flags = view.getUint8(at + flagsAt);
-    if (!isKnownKind(kind)) return; // ignorable, or #checkHeader would have thrown
-    this.#sink.frame(
-      kind,
-      flags,
-      view.getUint16(at + methodAt, true),
-      view.getUint32(at + requestIdAt, true),
-      buffer,
-      at + headerBytes,
-      end,
-    );
+  #emit(buffer: Uint8Array, from: number, to: number): void {
+    // Else it is ignorable, or #readHeader would have thrown.
+    if (!isKnownKind(this.#kind)) return;
+    this.#sink.frame(this.#kind, this.#flags, this.#methodId, this.#requestId, buffer, from, to);
   }
 
-  // Check the claim before trusting it: a peer can announce 4 GiB in 12 bytes.
-  #checkHeader(view: DataView, at: number): number {
+  // Each field is read once: a chunk may be memory that the peer can write to, and what is checked
+  // must be what is used. Check the claim before trusting it: a peer can announce 4 GiB in 12 bytes.
+  #readHeader(view: DataView, at: number): void {
     const payloadBytes = view.getUint32(at + lengthAt, true);
     const kind = view.getUint8(at + kindAt);
     const flags = view.getUint8(at + flagsAt);
+    const methodId = view.getUint16(at + methodAt, true);
+    const requestId = view.getUint32(at + requestIdAt, true);
     if (!isKnownKind(kind)) {
       if ((flags & FrameFlag.Ignorable) === 0) {
         throw new PlugError("protocol_error", `frame ${kindName(kind)} is unknown`);
       }
     } else {
-      const methodId = view.getUint16(at + methodAt, true);
-      const requestId = view.getUint32(at + requestIdAt, true);
       const fault = headerFault(kind, flags, methodId, requestId, payloadBytes);
       if (fault !== undefined) {
         throw new PlugError("protocol_error", `${kindName(kind)} frame ${fault}`);
@@ -117,7 +116,11 @@ export class FrameReader {
         `${kindName(kind)} frame announces a payload of ${payloadBytes} bytes, more than ${this.#maxPayloadBytes}`,
       );
     }
-    return payloadBytes;
+    this.#payloadBytes = payloadBytes;
+    this.#kind = kind;
+    this.#flags = flags;
+    this.#methodId = methodId;
+    this.#requestId = requestId;
   }
 
   #startSpill(chunk: Uint8Array, at: number, to: number): void {
@@ -132,11 +135,12 @@ export class FrameReader {
     const view = new DataView(spill.buffer);
     let at = this.#fillSpill(chunk, from, to, headerBytes);
     if (this.#spillBytes < headerBytes) return at;
-    const end = headerBytes + this.#checkHeader(view, 0);
+    this.#readHeader(view, 0);
+    const end = headerBytes + this.#payloadBytes;
     at = this.#fillSpill(chunk, at, to, end);
     if (this.#spillBytes < end) return at;
     this.#spillBytes = 0;
-    this.#emit(view, spill, 0, end);
+    this.#emit(spill, headerBytes, end);
     return at;
   }
 

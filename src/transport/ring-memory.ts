@@ -139,11 +139,14 @@ export class RingWriter {
     );
   }
 
-  /** Asks for the doorbell when there is room. False: there is some now. */
-  waitForRoom(): boolean {
+  /**
+   * Asks for the doorbell when the reader has read something. False: no more than `unreadBytes` are
+   * unread now.
+   */
+  waitUntilRead(unreadBytes: number): boolean {
     Atomics.store(this.#control, words.writerWaits, 1);
     this.look();
-    if (this.unreadBytes === ringBytes) return true;
+    if (this.unreadBytes > unreadBytes) return true;
     Atomics.store(this.#control, words.writerWaits, 0);
     return false;
   }

@@ -7,18 +7,20 @@ import { availableParallelism } from "node:os";
 
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { poller, type Pollable } from "./poller.ts";
-import { ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
+import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
 /** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
-const highWaterBytes = 256 * 1024;
+const highWaterBytes = 64 * 1024;
 // What a receiver is given at a time: the writer gets the room back piece by piece.
 const maxChunkBytes = 64 * 1024;
-// How long it is worth looking for something.
+// How long it is worth looking for an answer.
 const pollNs = 50_000;
-// After an answer, the next request is looked for if this one came so soon after the last.
+// After an answer, the next request is looked for so long, if this one came so soon after the last.
 const shortPauseNs = 150_000;
+// The other side may start on the first frames of a turn while the others are being written.
+const publishFrames = 8;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
 
@@ -47,7 +49,9 @@ export class RingTransport implements Transport, Pollable {
   // What did not fit. While there is something in it, everything goes behind it.
   readonly #spare = new SendBuffer();
   #isInSpare = false;
-  #isWaitingForRoom = false;
+  #unpublishedFrames = 0;
+  // The reader has been asked to ring when it has read something.
+  #isWaiting = false;
   #receiver: Receiver | undefined;
   #isDelivering = false;
   // Something went out while the last chunk was taken: it was a request, and has been answered.
@@ -96,6 +100,11 @@ export class RingTransport implements Transport, Pollable {
 
   start(receiver: Receiver): void {
     this.#receiver = receiver;
+    if (this.#end !== undefined) {
+      this.#lastWords();
+      receiver.ended(this.#end.cause);
+      return;
+    }
     // What the peer has written before this side was there, it wrote without a doorbell.
     this.#awake();
   }
@@ -118,21 +127,35 @@ export class RingTransport implements Transport, Pollable {
   }
 
   commit(end: number): void {
-    if (this.#isInSpare) this.#spare.commit(end);
-    else this.#writer.written(end);
+    if (this.#isInSpare) {
+      this.#spare.commit(end);
+      return;
+    }
+    this.#writer.written(end);
+    this.#unpublishedFrames += 1;
+    if (this.#unpublishedFrames >= publishFrames) this.#publish();
   }
 
   flush(): void {
     if (this.#isClosed || this.#end !== undefined) return;
-    if (this.#spare.byteCount > 0 && !this.#check(() => this.#moveSpare())) return;
+    if (this.#spare.byteCount > 0) this.#check(() => this.#moveSpare());
+    const isAwake = this.#publish();
+    this.#waitIfFull();
+    // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
+    if (isAwake && this.isAwaited && !this.#isDelivering) this.#expect();
+  }
+
+  // Lets the other side see what is written. Returns whether it was awake.
+  #publish(): boolean {
+    this.#unpublishedFrames = 0;
     const byteCount = this.#writer.publish();
-    if (byteCount === 0) return;
+    if (byteCount === 0) return true;
     this.sent.writeCount += 1;
     this.sent.byteCount += byteCount;
     if (this.#isDelivering) this.#hasAnswered = true;
-    // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
-    if (this.#writer.takeSleep()) this.#doorbell.ring();
-    else if (this.isAwaited && !this.#isDelivering) this.#expect();
+    if (!this.#writer.takeSleep()) return true;
+    this.#doorbell.ring();
+    return false;
   }
 
   ref(): void {
@@ -155,6 +178,8 @@ export class RingTransport implements Transport, Pollable {
   }
 
   poll(): boolean {
+    if (this.#end !== undefined) return false;
+    if (this.#isWaiting && !this.isCongested) this.#wasRead();
     let isFound = false;
     try {
       isFound = this.#reader.byteCount > 0;
@@ -199,11 +224,18 @@ export class RingTransport implements Transport, Pollable {
 
   #moveSpare(): void {
     const spare = this.#spare;
-    do {
-      spare.taken(this.#writer.copy(spare.buffer, spare.head, spare.tail));
-      if (spare.byteCount === 0) break;
-      this.#isWaitingForRoom = this.#writer.waitForRoom();
-    } while (!this.#isWaitingForRoom);
+    spare.taken(this.#writer.copy(spare.buffer, spare.head, spare.tail));
+  }
+
+  // Whoever has more to write than there should be unread must hear when it is read.
+  #waitIfFull(): void {
+    if (this.#isWaiting) return;
+    const isFull = this.#spare.byteCount > 0 || this.#writer.unreadBytes > highWaterBytes;
+    if (!isFull) return;
+    this.#check(() => {
+      this.#isWaiting = this.#writer.waitUntilRead(highWaterBytes);
+      if (!this.#isWaiting && this.#spare.byteCount > 0) setImmediate(() => this.#wasRead());
+    });
   }
 
   // An answer is due: worth a look, if it has been worth it lately.
@@ -237,7 +269,7 @@ export class RingTransport implements Transport, Pollable {
     } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
     } else {
-      this.#requestUntilNs = now + pollNs;
+      this.#requestUntilNs = now + shortPauseNs;
     }
   }
 
@@ -251,13 +283,14 @@ export class RingTransport implements Transport, Pollable {
   }
 
   #awakeForBell(): void {
-    if (this.#isClosed) return;
-    if (this.#isWaitingForRoom) this.#roomCame();
+    if (this.#isClosed || this.#end !== undefined) return;
+    if (this.#isWaiting) this.#wasRead();
     this.#awake();
   }
 
-  #roomCame(): void {
-    this.#isWaitingForRoom = false;
+  #wasRead(): void {
+    if (this.#isClosed) return;
+    this.#isWaiting = false;
     this.flush();
     if (!this.isCongested) this.#receiver?.writable();
   }
@@ -265,12 +298,14 @@ export class RingTransport implements Transport, Pollable {
   #deliver(): void {
     this.#isDelivering = true;
     try {
-      for (;;) {
+      // No more than a ring at a time: a peer that never stops must not keep everything else waiting.
+      for (let taken = 0; taken < ringBytes;) {
         const byteCount = Math.min(this.#reader.byteCount, this.#reader.bytesToEnd, maxChunkBytes);
         if (byteCount === 0 || this.#receiver === undefined) break;
         const { at } = this.#reader;
         this.#receiver.receive(this.#memory, at, at + byteCount);
         this.#reader.advance(byteCount);
+        taken += byteCount;
         if (this.#reader.takeWait()) this.#doorbell.ring();
       }
     } finally {
@@ -281,9 +316,17 @@ export class RingTransport implements Transport, Pollable {
   #peerGone(cause: Error | undefined): void {
     if (this.#isPeerGone) return;
     this.#isPeerGone = true;
-    // What it wrote before is still there.
-    this.poll();
+    this.#lastWords();
     this.#ended(cause);
+  }
+
+  // What the other side wrote before it went is still there.
+  #lastWords(): void {
+    try {
+      this.#deliver();
+    } catch {
+      // It does not matter any more what it says.
+    }
   }
 
   #ended(cause: Error | undefined): void {
