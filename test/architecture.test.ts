@@ -56,8 +56,8 @@ const mayUse: Record<string, readonly string[]> = {
   codec: ["@bufbuild/protobuf", "@bufbuild/protobuf/wkt"],
   frame: ["@bufbuild/protobuf/wire"],
   metadata: ["@bufbuild/protobuf/wire"],
-  process: ["node:fs", "bun:ffi"],
-  transport: ["node:fs", "node:stream"],
+  process: ["node:fs", "node:os", "node:path", "bun:ffi"],
+  transport: ["node:fs", "node:os", "node:stream"],
 };
 
 // Files of more lines than this, each with its reason.

@@ -74,7 +74,7 @@ function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     dup: (fd) => check("dup", symbols.dup(fd)),
     dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
     sealedMemory(byteLength) {
-      const name = Buffer.from("bun-plug\0");
+      const name = new TextEncoder().encode("bun-plug\0");
       const fd = symbols.memfd_create(ptr(name), memfdFlags);
       if (fd < 0) return undefined;
       try {

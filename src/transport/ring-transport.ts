@@ -50,6 +50,8 @@ export class RingTransport implements Transport, Pollable {
   readonly #spare = new SendBuffer();
   #isInSpare = false;
   #unpublishedFrames = 0;
+  // Something has been published since the last flush: for the count of writes.
+  #isWriteBegun = false;
   // The reader has been asked to ring when it has read something.
   #isWaiting = false;
   #receiver: Receiver | undefined;
@@ -140,6 +142,8 @@ export class RingTransport implements Transport, Pollable {
     if (this.#isClosed || this.#end !== undefined) return;
     if (this.#spare.byteCount > 0) this.#check(() => this.#moveSpare());
     const isAwake = this.#publish();
+    if (this.#isWriteBegun) this.sent.writeCount += 1;
+    this.#isWriteBegun = false;
     this.#waitIfFull();
     // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
     if (isAwake && this.isAwaited && !this.#isDelivering) this.#expect();
@@ -150,7 +154,7 @@ export class RingTransport implements Transport, Pollable {
     this.#unpublishedFrames = 0;
     const byteCount = this.#writer.publish();
     if (byteCount === 0) return true;
-    this.sent.writeCount += 1;
+    this.#isWriteBegun = true;
     this.sent.byteCount += byteCount;
     if (this.#isDelivering) this.#hasAnswered = true;
     if (!this.#writer.takeSleep()) return true;
