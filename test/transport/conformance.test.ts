@@ -1,10 +1,14 @@
 // What every transport promises, over all of them.
 
 import { afterEach, describe, expect, test } from "bun:test";
+import { closeSync } from "node:fs";
 
 import { libc } from "../../src/process/libc.ts";
+import { createSharedMemory, mapMemory } from "../../src/process/shared-memory.ts";
 import { descriptorSource } from "../../src/transport/byte-source.ts";
 import { memoryTransports } from "../../src/transport/memory-transport.ts";
+import { ringMemoryBytes } from "../../src/transport/ring-memory.ts";
+import { RingTransport } from "../../src/transport/ring-transport.ts";
 import { socketTransport } from "../../src/transport/socket-transport.ts";
 import { StdioTransport } from "../../src/transport/stdio-transport.ts";
 import type { Transport } from "../../src/transport/transport.ts";
@@ -31,12 +35,34 @@ function stdioEnds(isNonBlocking: boolean): Ends {
   return [end(back.readFd, there.writeFd), end(there.readFd, back.writeFd)];
 }
 
+function ringEnds(hostMemory: Uint8Array, pluginMemory: Uint8Array): Ends {
+  const [left, right] = socketPair();
+  return [
+    new RingTransport({ memory: hostMemory, side: "host", socketFd: left }),
+    new RingTransport({ memory: pluginMemory, side: "plugin", socketFd: right }),
+  ];
+}
+
+// Mapped twice, as two processes do it.
+function sharedRingEnds(): Ends {
+  const shared = createSharedMemory(ringMemoryBytes);
+  if (shared === undefined) throw new Error("no shared memory");
+  const again = mapMemory(shared.fd);
+  closeSync(shared.fd);
+  return ringEnds(shared.bytes, again);
+}
+
 const makers: Record<string, () => Ends> = {
   memory: memoryTransports,
   socket: () => {
     const [left, right] = socketPair();
     return [socketTransport(left), socketTransport(right)];
   },
+  ring: () => {
+    const memory = new Uint8Array(ringMemoryBytes);
+    return ringEnds(memory, memory);
+  },
+  "ring in shared memory": sharedRingEnds,
   "stdio on FIFOs": () => stdioEnds(true),
   "stdio on FIFOs that block": () => stdioEnds(false),
 };
@@ -151,6 +177,23 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
     expect([rightLog.endCount, rightLog.lateCount]).toEqual([1, 0]);
   });
 
+  test("says that the other side has gone also to who starts it after that", async () => {
+    const [left, right] = (makers[name] as () => Ends)();
+    open.push(left, right);
+    const sent = patternBytes(1_000);
+    left.start(new ByteLog());
+    send(left, sent);
+    left.close();
+    await Bun.sleep(5);
+    const log = new ByteLog();
+
+    right.start(log);
+    await log.hasEnded();
+
+    expect(log.bytes).toEqual(sent);
+    expect([log.endCount, log.lateCount]).toEqual([1, 0]);
+  });
+
   test("says nothing of its own end to who closes it, and may be closed twice", async () => {
     const [left, leftLog, , rightLog] = connected();
 
@@ -198,10 +241,10 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
 });
 
 // A transport that writes what blocks cannot be congested: the write waits.
-describe.each(["memory", "socket", "stdio on FIFOs"])(
+describe.each(["memory", "socket", "ring", "ring in shared memory", "stdio on FIFOs"])(
   "a transport whose peer is slow: %s",
   (name) => {
-    test("is congested when more than 256 KiB wait, and says when they do not any more", async () => {
+    test("is congested when more than 64 KiB wait, and says when they do not any more", async () => {
       const [left, right] = (makers[name] as () => Ends)();
       open.push(left, right);
       const [leftLog, rightLog] = [new ByteLog(), new ByteLog()];
@@ -223,7 +266,7 @@ describe.each(["memory", "socket", "stdio on FIFOs"])(
         true,
         false,
       ]);
-      expect(byteCount).toBeGreaterThan(256 * 1024);
+      expect(byteCount).toBeGreaterThan(64 * 1024);
       // The kernel has room of its own, and a sink that was given a batch takes all of it.
       expect(byteCount).toBeLessThan(4 * 1024 * 1024);
       expect(leftLog.writableCount).toBe(1);
