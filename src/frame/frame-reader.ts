@@ -92,8 +92,7 @@ export class FrameReader {
     this.#sink.frame(this.#kind, this.#flags, this.#methodId, this.#requestId, buffer, from, to);
   }
 
-  // Each field is read once: a chunk may be memory that the peer can write to, and what is checked
-  // must be what is used. Check the claim before trusting it: a peer can announce 4 GiB in 12 bytes.
+  // Check the claim before trusting it: a peer can announce 4 GiB in 12 bytes.
   #readHeader(view: DataView, at: number): void {
     const payloadBytes = view.getUint32(at + lengthAt, true);
     const kind = view.getUint8(at + kindAt);

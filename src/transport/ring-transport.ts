@@ -55,6 +55,10 @@ export class RingTransport implements Transport, Pollable {
   // The reader has been asked to ring when it has read something.
   #isWaiting = false;
   #receiver: Receiver | undefined;
+  // What is received is copied out first: the peer may go on writing to the ring, and neither what
+  // has been checked nor what Bun's own decoders have measured may change under their hands (Bun
+  // 1.4.5 writes past its own memory when a text grows while it is being decoded).
+  readonly #chunk = new Uint8Array(maxChunkBytes);
   #isDelivering = false;
   // Something went out while the last chunk was taken: it was a request, and has been answered.
   #hasAnswered = false;
@@ -307,7 +311,8 @@ export class RingTransport implements Transport, Pollable {
         const byteCount = Math.min(this.#reader.byteCount, this.#reader.bytesToEnd, maxChunkBytes);
         if (byteCount === 0 || this.#receiver === undefined) break;
         const { at } = this.#reader;
-        this.#receiver.receive(this.#memory, at, at + byteCount);
+        this.#chunk.set(this.#memory.subarray(at, at + byteCount));
+        this.#receiver.receive(this.#chunk, 0, byteCount);
         this.#reader.advance(byteCount);
         taken += byteCount;
         if (this.#reader.takeWait()) this.#doorbell.ring();
