@@ -122,11 +122,21 @@ describe("of a load,", () => {
     );
   });
 
-  test("transport is stdio, socket or the best", () => {
-    expect(checkedLoadOptions({ transport: "stdio" }).transport).toBe("stdio");
-    expect(checkedLoadOptions({ transport: "socket" }).transport).toBe("socket");
-    expect(thrown(() => checkedLoadOptions({ transport: "ring" as never })).code).toBe(
+  test("transport is ring, socket, stdio or the best", () => {
+    for (const transport of ["ring", "socket", "stdio"] as const) {
+      expect(checkedLoadOptions({ transport }).transport).toBe(transport);
+    }
+    expect(checkedLoadOptions({}).transport).toBeUndefined();
+    expect(thrown(() => checkedLoadOptions({ transport: "memory" as never })).code).toBe(
       "invalid_argument",
+    );
+  });
+
+  test("poll defaults to true", () => {
+    expect(checkedLoadOptions({}).poll).toBe(true);
+    expect(checkedLoadOptions({ poll: false }).poll).toBe(false);
+    expect(thrown(() => checkedLoadOptions({ poll: 1 as never })).message).toContain(
+      "poll must be true or false, got 1",
     );
   });
 
@@ -144,8 +154,10 @@ describe("of a run,", () => {
     expect(defaults.maxRunningHandlers).toBe(16_384);
   });
 
-  test("drainTimeoutMs defaults to 5,000", () => {
+  test("drainTimeoutMs defaults to 5,000, and poll to true", () => {
     expect(defaults.drainTimeoutMs).toBe(5_000);
+    expect(defaults.poll).toBe(true);
+    expect(checkedRunOptions({ poll: false }).poll).toBe(false);
   });
 
   test("maxMessageBytes defaults to 64 MiB, and maxInFlightCalls to 16,384", () => {

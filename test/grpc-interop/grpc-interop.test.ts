@@ -20,7 +20,7 @@ const plugin = join(import.meta.dir, "fixture/plugin.ts");
 // So that the plugin can look for more than there is.
 const offer = [[TestService, handler]] as const;
 
-const transports = ["memory", "socket", "stdio"] as const;
+const transports = ["memory", "ring", "socket", "stdio"] as const;
 
 function open(transport: (typeof transports)[number]): Promise<TestService & AsyncDisposable> {
   if (transport === "memory") return testTestService(handler, { load: { offer } });
@@ -203,7 +203,7 @@ describe.each(transports)("over %s,", (transport) => {
   describe("unimplemented_method", () => {
     test.skipIf(transport === "memory")("of the plugin", async () => {
       await using newer = await loadNewerTestService(plugin, {
-        transport: transport as "socket" | "stdio",
+        transport: transport as "ring" | "socket" | "stdio",
       });
 
       const error = await rejection(newer.unimplementedCall({}));
@@ -227,7 +227,7 @@ describe.each(transports)("over %s,", (transport) => {
   describe("unimplemented_service", () => {
     // gRPC finds out by the first call. Here services are agreed on before there is any.
     test.skipIf(transport === "memory")("of the plugin", async () => {
-      const options = { transport: transport as "socket" | "stdio", logger: false as const };
+      const options = { transport: transport as "ring" | "socket" | "stdio", logger: false as const };
       const errors = [
         await rejection(loadUnimplementedService(plugin, options)),
         await rejection(

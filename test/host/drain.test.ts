@@ -10,7 +10,7 @@ import { LineLog } from "../peer/fixture/line-log.ts";
 import { Logger } from "../peer/gen/peer_plug.ts";
 import { open, processKinds } from "../peer/support/sides.ts";
 
-describe.each(["memory", "socket"] as const)("over %s, close()", (kind) => {
+describe.each(["memory", "ring", "socket"] as const)("over %s, close()", (kind) => {
   test("lets a call in flight finish, and refuses new ones on both sides", () =>
     leavingNothing(async () => {
       const { desk, handle, log } = await open(kind);

@@ -248,7 +248,7 @@ describe("an option with a wrong value rejects with invalid_argument, which name
     ["maxMetadataBytes", 16_385, "from 0 to 16384, got 16385"],
     ["maxReferences", -1, "from 0 to 1048576, got -1"],
     ["exposeStack", "yes", "true or false, got yes"],
-    ["transport", "tcp", `"stdio" or "socket", got "tcp"`],
+    ["transport", "tcp", `"ring", "socket" or "stdio", got "tcp"`],
   ];
   for (const [name, value, says] of wrong) {
     test(`${name}: ${String(value)}`, async () => {

@@ -192,7 +192,7 @@ describe.each(kinds)("over %s,", (kind) => {
   });
 });
 
-describe.each(["memory", "socket"] as const)("over %s,", (kind) => {
+describe.each(["memory", "ring", "socket"] as const)("over %s,", (kind) => {
   test("with maxNestedCalls, one more fails at once and leaves no trace", () =>
     leavingNothing(async () => {
       await using limited = await open(kind, { load: { maxNestedCalls: 4 } });

@@ -27,7 +27,7 @@ export async function loads(count: number): Promise<LoadsReport> {
   const own = trace();
   const folder = temporaryFolder();
   const plugin = await compile(fixture("about"));
-  const transports = ["socket", "stdio"] as const;
+  const transports = ["ring", "socket", "stdio"] as const;
 
   async function round(i: number): Promise<void> {
     const transport = transports[i % transports.length];

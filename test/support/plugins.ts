@@ -52,8 +52,9 @@ export function shellProgram(script: string): string {
 /** One way to run a plugin, as options of a load. */
 export type Variant = Pick<LoadOptions, "transport" | "env"> & { readonly title: string };
 
-/** The ways in which a plugin can run: on both transports, with bun:ffi and without. */
+/** The ways in which a plugin can run: on each transport, with bun:ffi and without. */
 export const variants: readonly Variant[] = [
+  { title: "ring", transport: "ring", env: { PLUG_NO_FFI: "0" } },
   { title: "socket", transport: "socket", env: { PLUG_NO_FFI: "0" } },
   { title: "stdio", transport: "stdio", env: { PLUG_NO_FFI: "0" } },
   { title: "stdio without bun:ffi", transport: "stdio", env: { PLUG_NO_FFI: "1" } },

@@ -21,7 +21,7 @@ import {
 export type Client = Behaviour & AsyncDisposable;
 
 export interface TestedWay {
-  readonly transport: "memory" | "socket" | "stdio";
+  readonly transport: "memory" | "socket" | "stdio" | "ring";
   readonly direction: "host → plugin" | "plugin → host";
   /** Connections that a call goes through until its handler answers. */
   readonly hopCount: number;
@@ -30,7 +30,7 @@ export interface TestedWay {
 
 const plugin = join(import.meta.dir, "../fixture/plugin.ts");
 
-export const ways: readonly TestedWay[] = (["memory", "socket", "stdio"] as const).flatMap(
+export const ways: readonly TestedWay[] = (["memory", "ring", "socket", "stdio"] as const).flatMap(
   (transport) => [way(transport, "host → plugin"), way(transport, "plugin → host")],
 );
 

@@ -12,7 +12,7 @@ export type Client = Desk & AsyncDisposable;
 
 const plugin = join(import.meta.dir, "../fixture/plugin.ts");
 
-function processOver(transport: "socket" | "stdio") {
+function processOver(transport: "ring" | "socket" | "stdio") {
   return {
     over: transport,
     open: ({ load, run = {} }: TestOptions = {}): Promise<Client> =>
@@ -25,6 +25,7 @@ export const transports = [
     over: "memory",
     open: (options?: TestOptions): Promise<Client> => testDesk(metadataDesk(), options),
   },
+  processOver("ring"),
   processOver("socket"),
   processOver("stdio"),
 ] as const;

@@ -14,9 +14,9 @@ import { Desk, loadDesk, Logger, testDesk } from "../gen/peer_plug.ts";
 
 export const peerPlugin = join(import.meta.dir, "../fixture/plugin.ts");
 
-export type Kind = "memory" | "socket" | "stdio";
-export const kinds: readonly Kind[] = ["memory", "socket", "stdio"];
-export const processKinds = ["socket", "stdio"] as const;
+export type Kind = "memory" | "ring" | "socket" | "stdio";
+export const kinds: readonly Kind[] = ["memory", "ring", "socket", "stdio"];
+export const processKinds = ["ring", "socket", "stdio"] as const;
 
 /** Options of both sides. */
 export interface BothOptions {
