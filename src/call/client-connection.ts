@@ -49,7 +49,8 @@ export interface CallPlacer {
   /**
    * Places a call. The promise settles once: with what `reader` returns, or with a `PlugError`.
    *
-   * `value` is encoded before this returns, unless the call has to wait for its turn.
+   * `value` is encoded before this returns, unless the call has to wait for its turn. Long `bytes` in
+   * it are read until they have been sent, see stream/gather.ts.
    */
   call<T, R>(
     route: Route,

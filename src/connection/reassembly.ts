@@ -22,10 +22,6 @@ export class Reassembly {
     this.#buffer = isDiscarded ? undefined : new Uint8Array(0);
   }
 
-  get isDiscarded(): boolean {
-    return this.#buffer === undefined;
-  }
-
   /** Drops what has come, and what will come. */
   discard(): void {
     this.#buffer = undefined;
