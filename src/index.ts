@@ -7,6 +7,7 @@ export {
   codeFromGrpc,
   connectCode,
   type ErrorCode,
+  type ErrorCodeInfo,
   errorCodes,
   type Retry,
 } from "./error/error-code.ts";
@@ -30,6 +31,8 @@ export type {
   Interceptor,
   NextInterceptor,
 } from "./rpc/interceptor.ts";
+export type { PeerOptions } from "./rpc/peer-options.ts";
 export type { Ref } from "./rpc/ref.ts";
 export type { Service } from "./rpc/service.ts";
 export type { VersionsOption } from "./rpc/versions.ts";
+export type { MessageSource } from "./stream/pump.ts";

@@ -7,6 +7,7 @@ export {
   codeFromGrpc,
   connectCode,
   type ErrorCode,
+  type ErrorCodeInfo,
   errorCodes,
   type Retry,
 } from "./error/error-code.ts";
@@ -15,6 +16,7 @@ export {
   isPlugError,
   PlugError,
   type PlugErrorOptions,
+  type ProcessEnd,
 } from "./error/plug-error.ts";
 export type { Limits } from "./call/limits.ts";
 export { Metadata, type MetadataInit, type MetadataValue } from "./metadata/metadata.ts";
@@ -28,6 +30,8 @@ export type {
   Interceptor,
   NextInterceptor,
 } from "./rpc/interceptor.ts";
+export type { PeerOptions } from "./rpc/peer-options.ts";
 export type { Ref } from "./rpc/ref.ts";
 export type { Service } from "./rpc/service.ts";
 export type { VersionsOption } from "./rpc/versions.ts";
+export type { MessageSource } from "./stream/pump.ts";

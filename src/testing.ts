@@ -2,6 +2,7 @@
 
 import "./platform.ts";
 
+import type { ParentCall } from "./call/outgoing-call.ts";
 import type { Connection } from "./connection/connection.ts";
 import { PlugError } from "./error/plug-error.ts";
 import { AnswerReader, offerFrame } from "./handshake/host-handshake.ts";
@@ -126,7 +127,8 @@ class TestedPlugin implements PluginHandle, CallTarget {
   ) {
     this.name = name;
     this.#transport = transport;
-    this.#servingEnded = servingEnded;
+    // What the handler's side says of its end is known here as well.
+    this.#servingEnded = servingEnded.catch(() => {});
     this.#drainTimeoutMs = drainTimeoutMs;
     this.interceptors = interceptors;
     this.closed = this.#closed.promise;
@@ -144,10 +146,10 @@ class TestedPlugin implements PluginHandle, CallTarget {
     return this.#parts.versions;
   }
 
-  connection(isNested: boolean): Connection {
+  connection(parent: ParentCall | undefined): Connection {
     const { connection } = this.#parts;
     const isOpen = this.#closing === undefined || connection.closeReason !== undefined;
-    if (isOpen || isNested) return connection;
+    if (isOpen || (parent !== undefined && connection.owns(parent))) return connection;
     throw new PlugError("draining", `"${this.name}" is being closed; the call was not sent`);
   }
 

@@ -9,7 +9,7 @@ const root = join(import.meta.dir, "..");
 const src = join(root, "src");
 
 // What each room may import besides itself: rooms, or single files of them. The order is the data
-// path, top to bottom, and nothing points back up.
+// path, top to bottom, and nothing points back up. The table in src/README.md says the same.
 const mayImport: Record<string, readonly string[]> = {
   host: [
     "rpc",
@@ -117,6 +117,21 @@ describe("a room", () => {
     });
 
     expect(violations).toEqual([]);
+  });
+
+  test("may import what the table in src/README.md says", async () => {
+    const readme = await Bun.file(join(src, "README.md")).text();
+    const rows = [...readme.matchAll(/^\| ([a-z][^|]*) \| ([^|]*) \| [^|]* \|$/gm)]
+      .map(([, rooms, targets]) => [namesIn(rooms), namesIn(targets)] as const)
+      .filter(([rooms]) => rooms[0] !== "room");
+    const said: Record<string, readonly string[]> = Object.fromEntries(
+      rows.flatMap(([rooms, targets]) => rooms.map((room) => [room, targets])),
+    );
+
+    expect(said).toEqual(mayImport);
+    function namesIn(cell = ""): string[] {
+      return cell.match(/[\w./-]+/g) ?? [];
+    }
   });
 
   test("is below whatever imports it: the table has no circles", () => {
@@ -264,17 +279,20 @@ const publicNames: Record<string, readonly string[]> = {
     "CallOptions",
     "Clients",
     "ErrorCode",
+    "ErrorCodeInfo",
     "ErrorDetail",
     "InterceptedRequest",
     "InterceptedResponse",
     "Interceptor",
     "Limits",
     "LoadOptions",
+    "MessageSource",
     "Metadata",
     "MetadataInit",
     "MetadataValue",
     "NextInterceptor",
     "Pair",
+    "PeerOptions",
     "PlugError",
     "PlugErrorOptions",
     "PluginHandle",
@@ -298,18 +316,22 @@ const publicNames: Record<string, readonly string[]> = {
     "CallContext",
     "CallOptions",
     "ErrorCode",
+    "ErrorCodeInfo",
     "ErrorDetail",
     "InterceptedRequest",
     "InterceptedResponse",
     "Interceptor",
     "Limits",
+    "MessageSource",
     "Metadata",
     "MetadataInit",
     "MetadataValue",
     "NextInterceptor",
     "Pair",
+    "PeerOptions",
     "PlugError",
     "PlugErrorOptions",
+    "ProcessEnd",
     "Ref",
     "Retry",
     "RunOptions",

@@ -1,7 +1,7 @@
 // What the layers above know of a connection, whichever wire it speaks.
 
 import type { PlugError } from "../error/plug-error.ts";
-import type { CallTerms, Route } from "./outgoing-call.ts";
+import type { CallTerms, ParentCall, Route } from "./outgoing-call.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
@@ -49,7 +49,8 @@ export interface CallPlacer {
   /**
    * Places a call. The promise settles once: with what `reader` returns, or with a `PlugError`.
    *
-   * `value` is encoded before this returns, unless the call has to wait for its turn.
+   * `value` is encoded before this returns, unless the call has to wait for its turn. Long `bytes` in
+   * it are read until they have been sent, see stream/gather.ts.
    */
   call<T, R>(
     route: Route,
@@ -77,6 +78,9 @@ export interface CallPlacer {
 
 /** A connection, as those who place calls see it. */
 export interface ClientConnection extends CallPlacer {
+  /** Whether a call came by this connection: others that are made for it are nested. */
+  owns(parent: ParentCall): boolean;
+
   /**
    * Resolves when the peer has answered.
    *

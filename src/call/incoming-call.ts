@@ -103,7 +103,7 @@ export class IncomingCall implements Due, ParentCall {
   sentTrailers: Metadata | undefined;
   /** The headers of the answer have gone out. */
   areHeadersSent = false;
-  readonly #responder: Responder;
+  readonly responder: Responder;
   #requestHeaders: Metadata | undefined;
   #trace: Metadata | undefined;
   #controller: AbortController | undefined;
@@ -120,7 +120,7 @@ export class IncomingCall implements Due, ParentCall {
     isNested = false,
     headers?: Metadata,
   ) {
-    this.#responder = responder;
+    this.responder = responder;
     this.id = id;
     this.methodId = methodId;
     this.deadlineAt = deadlineAt;
@@ -136,6 +136,11 @@ export class IncomingCall implements Due, ParentCall {
   /** Whose allowance it comes out of. */
   get callClass(): CallClass {
     return classOf(this.isNested, this.streamFlags);
+  }
+
+  /** `"example.KV.Get"` */
+  get name(): string {
+    return `${this.service}.${this.method}`;
   }
 
   /** As options of another call, a context says on whose behalf that is made. */
@@ -211,20 +216,20 @@ export class IncomingCall implements Due, ParentCall {
   }
 
   respond<T>(writer: PayloadWriter<T>, value: T): void {
-    this.#responder.respond(this, writer, value);
+    this.responder.respond(this, writer, value);
   }
 
   fail(error: unknown): void {
-    this.#responder.fail(this, error);
+    this.responder.fail(this, error);
   }
 
   /** Makes the messages of the caller readable. They are waiting, or come later. */
   messages<T>(reader: PayloadReader<T>): MessageReceiver<T> {
-    return this.#responder.messages(this, reader);
+    return this.responder.messages(this, reader);
   }
 
   defer(): void {
-    this.#responder.defer(this);
+    this.responder.defer(this);
   }
 
   /** Tells the handler that nobody waits any more. The first reason stays. */

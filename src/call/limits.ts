@@ -104,6 +104,11 @@ export function checkedLimits(given: LimitOptions): Limits {
   return limits;
 }
 
+/** What is held for a peer that goes on neither with its messages nor with reading answers. */
+export function maxHeldBytes({ maxMessageBytes }: Limits): number {
+  return 16 * maxMessageBytes;
+}
+
 /** @throws {PlugError} `invalid_argument`: it is no whole number, or out of its range. */
 export function checkedCount(
   name: string,

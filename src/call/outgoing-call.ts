@@ -33,6 +33,8 @@ export interface CallTerms {
 
 /** A call that others are made for: they end with it. */
 export interface ParentCall {
+  /** Where it is answered: which connection it came by. */
+  readonly responder: object;
   /** 0 without a deadline. */
   readonly deadlineAt: number;
   readonly abortReason: PlugError | undefined;
@@ -54,6 +56,8 @@ export function parentOf(terms: CallTerms): ParentCall | undefined {
 
 /** Told when a call is given up before it was answered. */
 export interface CallOwner {
+  /** Whether a call came by the connection that this one goes by. */
+  owns(parent: ParentCall): boolean;
   abandon(call: OutgoingCall, error: PlugError): void;
   /** The call has been settled, by whatever. */
   settled(): void;
@@ -74,6 +78,8 @@ export class OutgoingCall implements Due, ChildCall {
   /** 0 while the call waits for its turn. */
   id = 0;
   isSettled = false;
+  /** The peer has been told that the answer is not wanted. */
+  isCancelled = false;
   /** Messages out and in, of a call that streams. */
   sender: MessageSender | undefined;
   receiver: MessageReceiver<unknown> | undefined;
@@ -91,6 +97,8 @@ export class OutgoingCall implements Due, ChildCall {
   heapIndex = -1;
   readonly terms: CallTerms | undefined;
   readonly parent: ParentCall | undefined;
+  /** Made for a call of the peer's: it does not wait for a place. */
+  readonly isNested: boolean = false;
   readonly #owner: CallOwner;
   readonly #signal: AbortSignal | undefined;
   #isHeaderTold = false;
@@ -125,6 +133,7 @@ export class OutgoingCall implements Due, ChildCall {
       signal?.addEventListener("abort", this);
     }
     if (this.parent === undefined) return;
+    this.isNested = owner.owns(this.parent);
     this.parent.adopt(this);
     const { deadlineAt } = this.parent;
     if (deadlineAt > 0 && (this.deadlineAt === 0 || deadlineAt < this.deadlineAt)) {
@@ -138,7 +147,7 @@ export class OutgoingCall implements Due, ChildCall {
 
   /** Whose allowance it comes out of. */
   get callClass(): CallClass {
-    return classOf(this.parent !== undefined, this.streamFlags);
+    return classOf(this.isNested, this.streamFlags);
   }
 
   /** The peer's headers have come, or are known not to come. */

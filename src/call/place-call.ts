@@ -96,7 +96,8 @@ function refusalOf(
   terms: CallTerms | undefined,
 ): PlugError | undefined {
   if (terms === undefined) return starter.refusal(false);
-  const isNested = parentOf(terms) !== undefined;
+  const parent = parentOf(terms);
+  const isNested = parent !== undefined && starter.owns(parent);
   return starter.refusal(isNested) ?? checkTerms(route, terms);
 }
 
@@ -108,7 +109,20 @@ function checkTerms(route: Route, terms: CallTerms): PlugError | undefined {
     return noTimeLeft(name);
   }
   if ((terms as unknown) === parent) return undefined;
-  const { signal, timeoutMs } = terms;
+  const { signal, timeoutMs, context } = terms;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    return wrong("signal must be an AbortSignal", signal);
+  }
+  for (const name of ["onHeader", "onTrailer"] as const) {
+    const callback: unknown = terms[name];
+    if (callback !== undefined && typeof callback !== "function") {
+      return wrong(`${name} must be a function`, callback);
+    }
+  }
+  // A spread of a context has what a call keeps for itself, and nothing that options have.
+  if ((context !== undefined && parent === undefined) || "heapIndex" in terms) {
+    return wrong("context must be the context of a call, as in { context, timeoutMs }", context);
+  }
   const isSpan = typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs;
   if (timeoutMs !== undefined && !isSpan) {
     return new PlugError(
@@ -118,6 +132,10 @@ function checkTerms(route: Route, terms: CallTerms): PlugError | undefined {
   }
   if (signal?.aborted === true) return cancelled(name, signal.reason);
   return timeoutMs === 0 ? noTimeLeft(name) : undefined;
+}
+
+function wrong(what: string, value: unknown): PlugError {
+  return new PlugError("invalid_argument", `${what}, got ${textOf(value)}`);
 }
 
 // Nothing can be answered in no time: such a call is not sent, and does not depend on luck.

@@ -4,6 +4,8 @@
 // in between. So a message of 100 MiB delays a call of 16 bytes by a few frames, and no more.
 
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
+import { PlugError } from "../error/plug-error.ts";
+import { textOf } from "../error/text-of.ts";
 import type { Transport } from "../transport/transport.ts";
 
 /** The longest payload of a frame; longer messages are split. On the wire, see PROTOCOL.md. */
@@ -27,6 +29,8 @@ export interface BulkSend {
   sentBytes: number;
   /** Called when the last piece has been handed to the transport. */
   readonly onSent: () => void;
+  /** Called when it cannot be sent any more: its owner has taken the memory away. */
+  readonly onFailed: (error: PlugError) => void;
 }
 
 type OnFrame = (
@@ -69,7 +73,12 @@ export class BulkQueue {
   pump(): void {
     while (this.#queue.length > 0 && !this.#transport.isCongested) {
       const send = this.#queue.shift() as BulkSend;
-      this.#sendPiece(send);
+      try {
+        this.#sendPiece(send);
+      } catch (cause) {
+        send.onFailed(takenAway(cause));
+        continue;
+      }
       if (send.sentBytes < send.byteCount) this.#queue.push(send);
       else send.onSent();
       this.#transport.flush();
@@ -117,10 +126,19 @@ export class BulkQueue {
   }
 }
 
+function takenAway(cause: unknown): PlugError {
+  return new PlugError(
+    "invalid_argument",
+    `bytes of a message were taken away before they had been sent: ${textOf(cause)}`,
+    { cause },
+  );
+}
+
 // Moves the first bytes of the segments, and forgets what has been moved.
 function takeFrom(segments: Uint8Array[], byteCount: number, target: Uint8Array, at: number): void {
   for (let left = byteCount; left > 0;) {
     const segment = segments[0] as Uint8Array;
+    if (segment.byteLength === 0) throw new TypeError("it is empty now");
     if (segment.byteLength <= left) {
       target.set(segment, at);
       segments.shift();

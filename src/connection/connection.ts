@@ -11,8 +11,8 @@ import type {
 } from "../call/client-connection.ts";
 import { Deadlines } from "../call/deadlines.ts";
 import type { CallHandler, DescribedService, ReferenceEvents } from "../call/incoming-call.ts";
-import { allowances, type Limits } from "../call/limits.ts";
-import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
+import { allowances, type Limits, maxHeldBytes } from "../call/limits.ts";
+import type { CallTerms, OutgoingCall, ParentCall, Route } from "../call/outgoing-call.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { type CallStarter, placeCall, placeStream } from "../call/place-call.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
@@ -22,11 +22,12 @@ import { FrameFlag, FrameKind, kindName } from "../frame/frame-header.ts";
 import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { maxFramePayloadBytes } from "./bulk-queue.ts";
-import { FrameOutlet, maxUnreadBytes } from "./frame-outlet.ts";
+import { FrameOutlet } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import { noPayload, readDescribed, readU32Payload, u32Payload } from "./frame-input.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { OutgoingStreams } from "./outgoing-streams.ts";
+import { PartialBytes } from "./partial-bytes.ts";
 import { Pings } from "./pings.ts";
 import { CreditPool, SendPool } from "../stream/credit.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
@@ -76,6 +77,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       receivePool: new CreditPool(limits.connectionWindowBytes),
       windowBytes: limits.streamWindowBytes,
       peerWindowBytes: peerLimits.streamWindowBytes,
+      partialBytes: new PartialBytes(maxHeldBytes(limits)),
       maxMessageBytes,
     };
     this.#references = options.references;
@@ -83,7 +85,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     this.#transport = transport;
     this.#events = events;
     this.#reader = new FrameReader(maxFramePayloadBytes, this);
-    this.#outlet = new FrameOutlet(transport, events.onFrame);
+    this.#outlet = new FrameOutlet(transport, events.onFrame, maxHeldBytes(limits));
     this.#outgoing = new OutgoingCalls(
       this.#outlet,
       {
@@ -105,7 +107,6 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
         maxHeaderBytes: limits.maxMetadataBytes,
         maxSentHeaderBytes: maxMetadataBytes,
         allowances: allowances(limits),
-        maxUnreadBytes: maxUnreadBytes(limits, peerLimits),
         exposeStack: options.exposeStack ?? false,
       },
       this.#deadlines,
@@ -133,7 +134,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     return this.#incoming.count;
   }
 
-  /** Calls, of either side, whose deadline is being watched. */
+  /** Deadlines of calls of either side that are being watched. */
   get deadlineCount(): number {
     return this.#deadlines.count;
   }
@@ -263,6 +264,10 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   begin(call: OutgoingCall): void {
     this.#transport.isAwaited = true;
     this.#outgoing.begin(call);
+  }
+
+  owns(parent: ParentCall): boolean {
+    return parent.responder === this.#incoming;
   }
 
   abandon(call: OutgoingCall, error: PlugError): void {

@@ -19,6 +19,18 @@ export function readTotal(buffer: Uint8Array, from: number, to: number): number 
   return readU32(buffer, from);
 }
 
+/** A u32 that comes before the message of a request. */
+export function readPrefix(
+  what: string,
+  id: number,
+  buffer: Uint8Array,
+  from: number,
+  to: number,
+): number {
+  if (to - from >= 4) return readU32(buffer, from);
+  throw new PlugError("protocol_error", `request ${id} lacks its ${what}`);
+}
+
 export function u32Payload(value: number): Uint8Array {
   const payload = new Uint8Array(4);
   new DataView(payload.buffer).setUint32(0, value, true);

@@ -1,12 +1,12 @@
 // Frames on their way out: encoded straight behind their headers, in one write a turn.
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
-import { allowances, type Limits } from "../call/limits.ts";
 import { gather } from "../stream/gather.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
-import { PlugError } from "../error/plug-error.ts";
+import type { PlugError } from "../error/plug-error.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
 import type { Transport } from "../transport/transport.ts";
+import { UnreadAnswers } from "./unread-answers.ts";
 import { BulkQueue, type BulkSend, maxFramePayloadBytes, timeLeftMs } from "./bulk-queue.ts";
 
 /** A message that goes out: in one frame if it fits, else in pieces. */
@@ -35,6 +35,7 @@ export class FrameOutlet {
   readonly #transport: Transport;
   readonly #onFrame: ConnectionEvents["onFrame"];
   readonly #bulk: BulkQueue;
+  readonly #unread: UnreadAnswers;
   #isFlushOwed = false;
   #isBatching = false;
   #batchFrames = 0;
@@ -43,8 +44,14 @@ export class FrameOutlet {
   // Stream messages that asked for a write in this turn.
   #streamWriteCount = 0;
 
-  constructor(transport: Transport, onFrame: ConnectionEvents["onFrame"]) {
+  /** `maxUnreadBytes`: of answers, before a peer that asks on is cut off. */
+  constructor(
+    transport: Transport,
+    onFrame: ConnectionEvents["onFrame"],
+    maxUnreadBytes = Infinity,
+  ) {
     this.#transport = transport;
+    this.#unread = new UnreadAnswers(transport, maxUnreadBytes);
     this.#onFrame = onFrame;
     this.#bulk = new BulkQueue(transport, (kind, flags, methodId, requestId, payloadBytes) =>
       onFrame?.(">", kind, flags, methodId, requestId, payloadBytes),
@@ -55,19 +62,9 @@ export class FrameOutlet {
     return this.#transport.isCongested;
   }
 
-  /**
-   * Answers that went out whole are not counted by call. A caller that keeps to its limits leaves no
-   * more than so many bytes unread.
-   *
-   * @throws {PlugError} `protocol_error`: it leaves more.
-   */
-  checkUnread(maxBytes: number): void {
-    const { unsentBytes } = this.#transport;
-    if (unsentBytes <= maxBytes) return;
-    throw new PlugError(
-      "protocol_error",
-      `the caller asks on, and leaves ${unsentBytes} bytes of answers unread`,
-    );
+  /** @throws {PlugError} `protocol_error`: the peer asks on, and leaves too many answers unread. */
+  checkUnread(): void {
+    this.#unread.check();
   }
 
   /** Whether a message of this size goes out in one frame. */
@@ -110,6 +107,7 @@ export class FrameOutlet {
     this.#onFrame?.(">", kind, flags, methodId, requestId, payloadBytes);
     if (kind === FrameKind.Message) this.#oweStreamFlush();
     else this.#oweFlush();
+    if (kind === FrameKind.Response) this.#unread.written(headerBytes + payloadBytes);
   }
 
   /** Writes a frame whose payload is there already. */
@@ -122,11 +120,12 @@ export class FrameOutlet {
     transport.commit(start + headerBytes + payload.byteLength);
     this.#onFrame?.(">", kind, flags, 0, requestId, payload.byteLength);
     this.#oweFlush();
+    if (kind === FrameKind.Error) this.#unread.written(headerBytes + payload.byteLength);
   }
 
   /**
    * Encodes a message that does not {@link fits} and sends it in pieces, when there is room.
-   * `onSent` is called when the last piece has been handed over.
+   * `onSent` is called when the last piece has been handed over, `onFailed` when one cannot be.
    */
   writeInPieces<T>(
     message: OutgoingMessage,
@@ -134,9 +133,10 @@ export class FrameOutlet {
     value: T,
     byteCount: number,
     onSent: () => void,
+    onFailed: (error: PlugError) => void,
   ): BulkSend {
     const segments = gather(writer, value, byteCount);
-    const send: BulkSend = { ...message, segments, byteCount, sentBytes: 0, onSent };
+    const send: BulkSend = { ...message, segments, byteCount, sentBytes: 0, onSent, onFailed };
     this.#bulk.add(send);
     this.#oweFlush();
     return send;
@@ -217,20 +217,4 @@ export class FrameOutlet {
     this.#transport.flush();
     if (this.#bulk.count > 0) this.#bulk.pump();
   }
-}
-
-// What a peer that keeps to the protocol leaves unread at most: headers and an answer for each of
-// its calls, this side's requests, its streams' windows with a message each beyond them, and what
-// the transport holds before bulk data waits.
-export function maxUnreadBytes(limits: Limits, peerLimits: Limits): number {
-  const callCount = sum(allowances(limits));
-  const ownCallCount = sum(allowances(limits, peerLimits));
-  const streamCount = limits.maxInFlightStreams + peerLimits.maxInFlightStreams;
-  const frameCount = 2 * callCount + ownCallCount + streamCount;
-  const frameBytes = headerBytes + maxFramePayloadBytes;
-  return frameCount * frameBytes + peerLimits.connectionWindowBytes + 1024 * 1024;
-}
-
-function sum(counts: readonly number[]): number {
-  return counts.reduce((total, count) => total + count, 0);
 }

@@ -37,10 +37,6 @@ export class HeldCalls {
     return this.#calls.get(id);
   }
 
-  [Symbol.iterator](): Iterator<HeldCall> {
-    return this.#calls.values();
-  }
-
   /**
    * Whether there is a place for one more. The caller counts as we do, a call until its last word:
    * so one that goes over the limit, or uses an id twice, breaks the protocol.

@@ -8,7 +8,7 @@ import {
   responseFailure,
 } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
-import { encodeError } from "../frame/error-payload.ts";
+import { encodeError, type ErrorSpeaker } from "../frame/error-payload.ts";
 import { firstObjectMethodId, FrameFlag, FrameKind } from "../frame/frame-header.ts";
 import { encodePreface } from "../frame/preface.ts";
 import { encodeMetadata, metadataTooLarge } from "../metadata/metadata-block.ts";
@@ -19,13 +19,14 @@ import {
   metadataEnd,
   outOfPlace,
   readMetadata,
+  readPrefix,
   readTotal,
-  readU32,
   tooLarge,
 } from "./frame-input.ts";
 import type { FrameOutlet } from "./frame-outlet.ts";
 import { type HeldCall, HeldCalls } from "./held-calls.ts";
 import { IncomingStreams } from "./incoming-streams.ts";
+import type { PartialBytes } from "./partial-bytes.ts";
 import { Reassembly } from "./reassembly.ts";
 import type { StreamAccounts } from "./streams.ts";
 
@@ -39,8 +40,6 @@ export interface IncomingOptions {
   readonly maxSentHeaderBytes: number;
   /** Calls that this side accepts at once, by class. */
   readonly allowances: readonly number[];
-  /** What the peer may leave unread. */
-  readonly maxUnreadBytes: number;
   /** Errors go out with the stack of whoever threw them. */
   readonly exposeStack: boolean;
 }
@@ -53,6 +52,7 @@ export class IncomingCalls implements Responder {
   // One that is answered at once costs no entry.
   readonly #held: HeldCalls;
   readonly #streams: IncomingStreams;
+  readonly #partialBytes: PartialBytes;
   // Why no more calls are taken.
   #drainReason: PlugError | undefined;
   // Why nobody waits for answers any more.
@@ -72,6 +72,7 @@ export class IncomingCalls implements Responder {
     this.#deadlines = deadlines;
     this.#handler = handler;
     this.#held = new HeldCalls(options.allowances);
+    this.#partialBytes = streams.partialBytes;
     this.#streams = new IncomingStreams(outlet, this.#held, streams, options.maxRequestBytes, this);
   }
 
@@ -82,11 +83,14 @@ export class IncomingCalls implements Responder {
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
     if (call.isAnswered) return;
+    const stopReason = call.sender?.stopReason;
+    // Perhaps in the middle of a message, behind which only an error can come.
+    if (stopReason !== undefined) return this.fail(call, stopReason);
     try {
       const byteCount = writer.size(value);
       const { maxResponseBytes } = this.#options;
       if (byteCount > maxResponseBytes) {
-        throw tooLarge(`response of ${nameOf(call)}`, byteCount, maxResponseBytes);
+        throw tooLarge(`response of ${call.name}`, byteCount, maxResponseBytes);
       }
       if (call.sentHeaders !== undefined) this.sendHeaders(call);
       const trailers =
@@ -99,10 +103,10 @@ export class IncomingCalls implements Responder {
     this.#answered(call);
   }
 
-  fail(call: IncomingCall, error: unknown): void {
+  fail(call: IncomingCall, error: unknown, speaker: ErrorSpeaker = "handler"): void {
     if (call.isAnswered) return;
     this.#answered(call);
-    this.#writeError(call, error);
+    this.#writeError(call, error, speaker);
   }
 
   defer(call: IncomingCall): void {
@@ -128,7 +132,7 @@ export class IncomingCalls implements Responder {
     if (call.areHeadersSent || call.sentHeaders === undefined) return;
     call.areHeadersSent = true;
     const { maxSentHeaderBytes } = this.#options;
-    const what = `response headers of ${nameOf(call)}`;
+    const what = `response headers of ${call.name}`;
     const bytes = encodeMetadata(call.sentHeaders, maxSentHeaderBytes, what);
     if (bytes.byteLength === 0) return;
     this.#outlet.write(FrameKind.Headers, FrameFlag.FromCallee, call.id, bytes);
@@ -188,11 +192,11 @@ export class IncomingCalls implements Responder {
       headers,
     );
     this.#held.checkPlace(call);
-    if (this.#outlet.isCongested) this.#outlet.checkUnread(this.#options.maxUnreadBytes);
+    if (this.#outlet.isCongested) this.#outlet.checkUnread();
     if (streamFlags !== 0) this.#streams.prepare(call);
     if (isSplit) this.#startSplit(call, totalBytes, refusal, buffer, from, to);
     else if (refusal === undefined) this.#handle(call, buffer, from, to, false);
-    else this.fail(call, refusal);
+    else this.fail(call, refusal, "runtime");
   }
 
   onPiece(flags: number, id: number, buffer: Uint8Array, from: number, to: number): void {
@@ -205,6 +209,7 @@ export class IncomingCalls implements Responder {
     if (held?.request === undefined) throw outOfPlace("continue", id);
     const { request, call } = held;
     request.add(buffer, from, to, isLast);
+    if (request.excess !== undefined) this.fail(call, request.excess);
     if (!isLast) return;
     held.request = undefined;
     const bytes = request.take();
@@ -229,9 +234,11 @@ export class IncomingCalls implements Responder {
     const held = this.#held.get(id);
     if (held === undefined) return; // the answer has been sent already, and the two have crossed
     const { call, answer } = held;
+    held.message?.discard();
     held.message = undefined;
     call.isSourceEnded = true;
     if (held.request !== undefined) {
+      held.request.discard();
       held.request = undefined;
       this.fail(call, givenUp());
     } else if (held.isRunning) {
@@ -279,10 +286,11 @@ export class IncomingCalls implements Responder {
     const { maxRequestBytes } = this.#options;
     if (totalBytes > maxRequestBytes) refusal = tooLarge("request", totalBytes, maxRequestBytes);
     // Also if it is refused: its other pieces are on their way.
-    const request = new Reassembly(totalBytes, refusal !== undefined);
+    const request = new Reassembly(totalBytes, refusal !== undefined, this.#partialBytes);
     this.#held.hold(call).request = request;
-    if (refusal !== undefined) this.fail(call, refusal);
+    if (refusal !== undefined) this.fail(call, refusal, "runtime");
     request.add(buffer, from, to, false);
+    if (request.excess !== undefined) this.fail(call, request.excess);
   }
 
   #handle(call: IncomingCall, buffer: Uint8Array, from: number, to: number, owned: boolean): void {
@@ -301,7 +309,7 @@ export class IncomingCalls implements Responder {
     call.isAnswered = true;
     this.#deadlines.remove(call);
     if (call.streamFlags !== 0) {
-      const over = reason ?? new PlugError("cancelled", `${nameOf(call)} has been answered`);
+      const over = reason ?? new PlugError("cancelled", `${call.name} has been answered`);
       call.sender?.close(over);
       call.receiver?.fail(over);
     }
@@ -327,7 +335,7 @@ export class IncomingCalls implements Responder {
 
   #trailers(call: IncomingCall, trailers: Metadata): Uint8Array | undefined {
     const { maxSentHeaderBytes } = this.#options;
-    const what = `trailers of ${nameOf(call)}`;
+    const what = `trailers of ${call.name}`;
     return encodePreface(0, encodeMetadata(trailers, maxSentHeaderBytes, what));
   }
 
@@ -346,16 +354,21 @@ export class IncomingCalls implements Responder {
       return;
     }
     const message = { kind, flags, methodId: 0, requestId: id, deadlineAt: 0, preface };
-    const answer = this.#outlet.writeInPieces(message, writer, value, byteCount, () => {
+    const over = (): void => {
       held.answer = undefined;
       this.#settle(held);
-    });
+    };
+    const failed = (error: PlugError): void => {
+      this.#writeError(call, responseFailure(call, error));
+      over();
+    };
+    const answer = this.#outlet.writeInPieces(message, writer, value, byteCount, over, failed);
     const held = this.#held.hold(call);
     held.answer = answer;
   }
 
-  #writeError(call: IncomingCall, error: unknown): void {
-    let payload = encodeError(error, "handler", this.#options.exposeStack);
+  #writeError(call: IncomingCall, error: unknown, speaker: ErrorSpeaker = "handler"): void {
+    let payload = encodeError(error, speaker, this.#options.exposeStack);
     let flags: number = FrameFlag.FromCallee;
     const trailers = this.#trailersOfError(call);
     if (trailers !== undefined) {
@@ -381,15 +394,6 @@ export class IncomingCalls implements Responder {
 }
 
 const streamBits = FrameFlag.ClientStreams | FrameFlag.ServerStreams;
-
-function nameOf({ service, method }: IncomingCall): string {
-  return `${service}.${method}`;
-}
-
-function readPrefix(what: string, id: number, buffer: Uint8Array, from: number, to: number) {
-  if (to - from < 4) throw new PlugError("protocol_error", `request ${id} lacks its ${what}`);
-  return readU32(buffer, from);
-}
 
 function givenUp(): PlugError {
   return new PlugError("cancelled", "the caller gave the call up");

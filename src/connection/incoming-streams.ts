@@ -46,8 +46,12 @@ export class IncomingStreams {
     call.isSourceEnded = (call.streamFlags & FrameFlag.ClientStreams) === 0;
     if ((call.streamFlags & FrameFlag.ServerStreams) === 0) return;
     const { sendPool, peerWindowBytes, maxMessageBytes } = this.#accounts;
-    const outlet = streamOutlet(this.#outlet, FrameFlag.FromCallee, maxMessageBytes, () =>
-      this.#owner.sendHeaders(call),
+    const outlet = streamOutlet(
+      this.#outlet,
+      FrameFlag.FromCallee,
+      maxMessageBytes,
+      (error) => this.#owner.giveUp(call, error),
+      () => this.#owner.sendHeaders(call),
     );
     call.sender = new MessageSender(outlet, sendPool, peerWindowBytes);
     call.sender.open(call.id);
@@ -83,14 +87,16 @@ export class IncomingStreams {
     }
     const totalBytes = readTotal(buffer, from, to);
     if (totalBytes > this.#maxMessageBytes) this.#refuse(call, totalBytes);
-    held.message = new Reassembly(totalBytes, call.isAnswered);
+    held.message = new Reassembly(totalBytes, call.isAnswered, this.#accounts.partialBytes);
     held.message.add(buffer, from + 4, to, false);
+    this.#checkExcess(held);
   }
 
   /** The next piece of a message. */
   onPiece(held: HeldCall, buffer: Uint8Array, from: number, to: number, isLast: boolean): void {
     const message = held.message as Reassembly;
     message.add(buffer, from, to, isLast);
+    this.#checkExcess(held);
     if (!isLast) return;
     held.message = undefined;
     const bytes = message.take();
@@ -135,6 +141,11 @@ export class IncomingStreams {
     } catch (error) {
       this.#owner.giveUp(call, asPlugError(error));
     }
+  }
+
+  #checkExcess({ call, message }: HeldCall): void {
+    const excess = message?.excess;
+    if (excess !== undefined && !call.isAnswered) this.#owner.giveUp(call, excess);
   }
 
   #refuse(call: IncomingCall, byteCount: number): void {

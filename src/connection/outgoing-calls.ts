@@ -2,7 +2,7 @@
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import type { Deadlines } from "../call/deadlines.ts";
-import type { CallOwner, OutgoingCall } from "../call/outgoing-call.ts";
+import type { OutgoingCall } from "../call/outgoing-call.ts";
 import { WaitingCalls } from "../call/place-call.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
@@ -21,6 +21,7 @@ import {
   readTotal,
   tooLarge,
 } from "./frame-input.ts";
+import type { PartialBytes } from "./partial-bytes.ts";
 import { Reassembly } from "./reassembly.ts";
 import { requestPreface } from "./request-preface.ts";
 import { OutgoingStreams } from "./outgoing-streams.ts";
@@ -38,11 +39,12 @@ export interface OutgoingOptions {
   readonly allowances: readonly number[];
 }
 
-export class OutgoingCalls implements CallOwner {
+export class OutgoingCalls {
   readonly #outlet: FrameOutlet;
   readonly #options: OutgoingOptions;
   readonly #deadlines: Deadlines;
   readonly #events: ConnectionEvents;
+  readonly #partialBytes: PartialBytes;
   // Calls whose id is taken: not answered yet, or given up and still to be answered.
   readonly #table = new CallTable();
   // Of those, how many by class; and who waits for a place. Nested calls never wait.
@@ -66,6 +68,7 @@ export class OutgoingCalls implements CallOwner {
     this.#options = options;
     this.#deadlines = deadlines;
     this.#events = events;
+    this.#partialBytes = streams.partialBytes;
     this.streams = new OutgoingStreams(
       outlet,
       this.#table,
@@ -129,6 +132,7 @@ export class OutgoingCalls implements CallOwner {
     this.#partialResponses.get(call)?.discard();
     this.streams.discard(call);
     // The id is taken until the peer has said its last word on it.
+    call.isCancelled = true;
     this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
   }
 
@@ -172,10 +176,10 @@ export class OutgoingCalls implements CallOwner {
     }
     const { maxResponseBytes } = this.#options;
     if (totalBytes > maxResponseBytes) {
-      this.#deadlines.remove(call);
-      call.reject(tooLarge(`response of ${call.name}`, totalBytes, maxResponseBytes));
+      this.#reject(call, tooLarge(`response of ${call.name}`, totalBytes, maxResponseBytes));
     }
-    this.#partialResponses.set(call, new Reassembly(totalBytes, call.isSettled));
+    const response = new Reassembly(totalBytes, call.isSettled, this.#partialBytes);
+    this.#partialResponses.set(call, response);
     this.onResponsePiece(flags, id, buffer, from, to);
   }
 
@@ -189,6 +193,7 @@ export class OutgoingCalls implements CallOwner {
     const response = this.#partialResponses.get(call);
     if (response === undefined) throw outOfPlace("continue", id);
     response.add(buffer, from, to, isLast);
+    if (response.excess !== undefined) this.#reject(call, response.excess);
     if (!isLast) return;
     this.#partialResponses.delete(call);
     const bytes = response.take();
@@ -205,6 +210,7 @@ export class OutgoingCalls implements CallOwner {
       this.#stopBulk(call, bulk);
       this.#outlet.write(FrameKind.Cancel, 0, id, noPayload);
     }
+    this.#partialResponses.get(call)?.discard();
     this.#partialResponses.delete(call);
     this.#endSource(call);
     if (!call.isSettled) {
@@ -260,10 +266,15 @@ export class OutgoingCalls implements CallOwner {
     if (byteCount <= maxHeaderBytes) {
       call.trailers = readMetadata(buffer, from, end);
     } else {
-      this.#deadlines.remove(call);
-      call.reject(metadataTooLarge(`trailers of ${call.name}`, byteCount, maxHeaderBytes));
+      this.#reject(call, metadataTooLarge(`trailers of ${call.name}`, byteCount, maxHeaderBytes));
     }
     return end;
+  }
+
+  // The peer will still say its last word.
+  #reject(call: OutgoingCall, reason: PlugError): void {
+    this.#deadlines.remove(call);
+    call.reject(reason);
   }
 
   // What a caller's callback throws is the end of its call, and of nothing else.
@@ -308,7 +319,7 @@ export class OutgoingCalls implements CallOwner {
       objectId === 0 ? call.route.methodId : call.route.methodId | firstObjectMethodId;
     const kind = FrameKind.Request;
     let flags = call.streamFlags;
-    if (call.parent !== undefined) flags |= FrameFlag.Nested;
+    if (call.isNested) flags |= FrameFlag.Nested;
     if (call.hasHeaders) flags |= FrameFlag.Metadata;
     if (this.#outlet.fits(byteCount, hasDeadline, preface)) {
       this.#outlet.writeMessage(
@@ -325,8 +336,13 @@ export class OutgoingCalls implements CallOwner {
       return;
     }
     const message = { kind, flags, methodId, requestId: id, deadlineAt, preface };
-    const bulk = this.#outlet.writeInPieces(message, writer, value, byteCount, () =>
-      this.#bulkRequests.delete(call),
+    const bulk = this.#outlet.writeInPieces(
+      message,
+      writer,
+      value,
+      byteCount,
+      () => this.#bulkRequests.delete(call),
+      (error) => this.abandon(call, error),
     );
     this.#bulkRequests.set(call, bulk);
   }
@@ -338,7 +354,7 @@ export class OutgoingCalls implements CallOwner {
 
   // The callee has said its last word, and expects to hear that no more messages come.
   #endSource(call: OutgoingCall): void {
-    if (call.sender === undefined || call.isSettled || call.sender.isEnded) return;
+    if (call.sender === undefined || call.sender.isEnded || call.isCancelled) return;
     this.#outlet.write(FrameKind.Cancel, 0, call.id, noPayload);
   }
 

@@ -45,7 +45,9 @@ export class OutgoingStreams {
     call.streamFlags = streamFlags;
     const { sendPool, receivePool, windowBytes, peerWindowBytes, maxMessageBytes } = this.#accounts;
     if ((streamFlags & FrameFlag.ClientStreams) !== 0) {
-      const outlet = streamOutlet(this.#outlet, 0, maxMessageBytes);
+      const outlet = streamOutlet(this.#outlet, 0, maxMessageBytes, (error) =>
+        this.#keeper.abandon(call, error),
+      );
       call.sender = new MessageSender(outlet, sendPool, peerWindowBytes);
     }
     if ((streamFlags & FrameFlag.ServerStreams) === 0) return;
@@ -74,15 +76,17 @@ export class OutgoingStreams {
     }
     const totalBytes = readTotal(buffer, from, to);
     if (totalBytes > this.#maxMessageBytes) this.#refuse(call, totalBytes);
-    const message = new Reassembly(totalBytes, call.isSettled);
+    const message = new Reassembly(totalBytes, call.isSettled, this.#accounts.partialBytes);
     this.#partialMessages.set(call, message);
     message.add(buffer, from + 4, to, false);
+    if (message.excess !== undefined) this.#keeper.abandon(call, message.excess);
   }
 
   /** The next piece of a message, for a call that {@link isInMessage}. */
   onPiece(call: OutgoingCall, buffer: Uint8Array, from: number, to: number, isLast: boolean): void {
     const message = this.#partialMessages.get(call) as Reassembly;
     message.add(buffer, from, to, isLast);
+    if (message.excess !== undefined) this.#keeper.abandon(call, message.excess);
     if (!isLast) return;
     this.#partialMessages.delete(call);
     const bytes = message.take();
@@ -108,6 +112,7 @@ export class OutgoingStreams {
 
   /** The peer has said its last word on the call. */
   forget(call: OutgoingCall): void {
+    this.discard(call);
     this.#partialMessages.delete(call);
   }
 

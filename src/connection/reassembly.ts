@@ -1,6 +1,7 @@
 // A message that comes in several frames.
 
 import { PlugError } from "../error/plug-error.ts";
+import type { PartialBytes } from "./partial-bytes.ts";
 
 // Memory is asked for at most this many times the bytes that have come: enough that a message of
 // 1 MiB is allocated once, and too little for a peer to take memory by announcing it. Of long ones
@@ -15,20 +16,22 @@ export class Reassembly {
   readonly totalBytes: number;
   #receivedBytes = 0;
   #buffer: Uint8Array | undefined;
+  readonly #partialBytes: PartialBytes | undefined;
+  /** Why it was discarded, if that is because others hold too much. */
+  excess: PlugError | undefined;
 
   /** With `isDiscarded` the pieces are counted and dropped. */
-  constructor(totalBytes: number, isDiscarded: boolean) {
+  constructor(totalBytes: number, isDiscarded: boolean, partialBytes?: PartialBytes) {
     this.totalBytes = totalBytes;
+    this.#partialBytes = partialBytes;
     this.#buffer = isDiscarded ? undefined : new Uint8Array(0);
-  }
-
-  get isDiscarded(): boolean {
-    return this.#buffer === undefined;
   }
 
   /** Drops what has come, and what will come. */
   discard(): void {
+    if (this.#buffer === undefined) return;
     this.#buffer = undefined;
+    this.#partialBytes?.letGo(this.#receivedBytes);
   }
 
   /**
@@ -47,12 +50,15 @@ export class Reassembly {
     if (this.#buffer !== undefined) {
       this.#makeRoom(receivedBytes);
       this.#buffer.set(chunk.subarray(from, to), this.#receivedBytes);
+      this.excess = this.#partialBytes?.hold(to - from);
     }
     this.#receivedBytes = receivedBytes;
+    if (this.excess !== undefined) this.discard();
   }
 
-  /** The whole message, in memory that nobody else has. Undefined if it was discarded. */
+  /** The whole message, once, in memory that nobody else has. Undefined if it was discarded. */
   take(): Uint8Array | undefined {
+    if (this.#buffer !== undefined) this.#partialBytes?.letGo(this.#receivedBytes);
     return this.#buffer;
   }
 

@@ -29,7 +29,7 @@ export interface ErrorDetail {
 
 export interface PlugErrorOptions {
   /** `"peer"` if the other side reported it. @defaultValue `"local"` */
-  readonly origin?: "local" | "peer";
+  readonly origin?: "local" | "peer" | undefined;
   readonly cause?: unknown;
   /**
    * What a caller can go by, beside the code. They cross to it up to 16 KiB, all or none; not on
@@ -37,11 +37,11 @@ export interface PlugErrorOptions {
    *
    * @defaultValue none
    */
-  readonly details?: readonly ErrorDetail[];
+  readonly details?: readonly ErrorDetail[] | undefined;
   /** Where the other side threw it, if that side tells: see `exposeStack`. */
   readonly peerStack?: string | undefined;
   /** For a program that failed to start, or that ended: how. */
-  readonly process?: ProcessEnd;
+  readonly process?: ProcessEnd | undefined;
 }
 
 /**

@@ -104,7 +104,9 @@ export function errorText(
   if (isPlugError(error)) {
     // It may be of another copy of this package, older or newer.
     const { code, rawMessage } = error as { readonly code: unknown; readonly rawMessage: unknown };
-    return { code: permitted(String(code), speaker), message: cutText(String(rawMessage)) };
+    // Also draining: whoever reads it takes it for a call that was not started.
+    const said = speaker === "handler" && code === "draining" ? "unknown" : String(code);
+    return { code: permitted(said, speaker), message: cutText(String(rawMessage)) };
   }
   return { code: "unknown", message: cutText(textOf(error)) };
 }
@@ -143,7 +145,7 @@ export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handle
 }
 
 // Codes that say how a connection ended must not come out of a handler: a caller that sees
-// plugin_exited would start another plugin. A callee that drains is the exception.
+// plugin_exited would start another plugin. That a callee drains is said in the answer to a call.
 function permitted(code: string, speaker: ErrorSpeaker): ErrorCode {
   if (!isErrorCode(code)) return "unknown";
   const isPermitted =

@@ -186,12 +186,30 @@ function readTransport(bytes: Uint8Array): HelloTransport {
   return transport;
 }
 
+// The most that an option may say, see call/limits.ts. A peer of other bounds may accept more.
+const mosts: Limits = {
+  maxMessageBytes: 1024 * 1024 * 1024,
+  maxInFlightCalls: 512 * 1024,
+  maxInFlightStreams: 256 * 1024,
+  maxNestedCalls: 256 * 1024,
+  maxMetadataBytes: 16 * 1024,
+  streamWindowBytes: 1024 * 1024 * 1024,
+  connectionWindowBytes: 1024 * 1024 * 1024,
+};
+
 /**
- * The limits of the peer, with the defaults for what it does not say.
+ * The limits of the peer, with the defaults for what it does not say, and our most for what is more
+ * than that. 0 says nothing, but for `maxMetadataBytes`.
  *
- * @throws {PlugError} `handshake_mismatch`: a limit that cannot be worked with.
+ * @throws {PlugError} `handshake_mismatch`: a limit that is too low to be worked with.
  */
-export function peerLimits(limits: Partial<Limits>, runtime: string): Limits {
+export function peerLimits(said: Partial<Limits>, runtime: string): Limits {
+  const limits: { -readonly [K in keyof Limits]?: number } = {};
+  for (const name of limitNames) {
+    const value = said[name];
+    if (value === undefined || (value === 0 && name !== "maxMetadataBytes")) continue;
+    limits[name] = Math.min(value, mosts[name]);
+  }
   try {
     return checkedLimits(limits);
   } catch (cause) {

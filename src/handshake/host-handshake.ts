@@ -14,6 +14,7 @@ import {
   peerLimits,
   wire2,
 } from "./hello.ts";
+import { checkMethodIds } from "./method-ids.ts";
 import { runtimeName } from "./runtime-name.ts";
 
 /** What the host asks of a service. */
@@ -129,12 +130,15 @@ export class AnswerReader implements Receiver {
     return quote(this.#quoted);
   }
 
-  /** Starts the next receiver, with what came behind the answer first. */
+  /**
+   * Starts the next receiver, with what came behind the answer first: a transport that is started
+   * may say at once that it has ended. What comes meanwhile waits in line.
+   */
   handOver(transport: Transport, receiver: Receiver): void {
+    for (let chunk = this.#rest.shift(); chunk !== undefined; chunk = this.#rest.shift()) {
+      receiver.receive(chunk, 0, chunk.byteLength);
+    }
     transport.start(receiver);
-    const rest = this.#rest;
-    this.#rest = [];
-    for (const chunk of rest) receiver.receive(chunk, 0, chunk.byteLength);
   }
 
   receive(chunk: Uint8Array, from: number, to: number): void {
@@ -268,6 +272,7 @@ function evaluate(answer: Handshake, wanted: readonly WantedService[]): HostOutc
     );
   }
   for (const { name, versions } of wanted) checkService(name, versions, hello.services);
+  checkMethodIds(hello.services, hello.runtime);
   return {
     wire: 2,
     services: hello.services,

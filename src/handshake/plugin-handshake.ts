@@ -14,6 +14,7 @@ import {
   peerLimits,
   wire2,
 } from "./hello.ts";
+import { checkMethodIds } from "./method-ids.ts";
 import { runtimeName } from "./runtime-name.ts";
 
 /** What the plugin serves. */
@@ -190,6 +191,7 @@ function decideWire2(
         `the host (${hello.runtime}) speaks wire ${hello.protocols.join(", ")}; this plugin (${runtimeName}) speaks wire ${wire2}`,
       );
     }
+    checkMethodIds(hello.offers, hello.runtime);
     // Method ids are positions in all that is served, so that they do not depend on what is asked.
     const services = hello.services.map(({ name, versions }) => {
       const service = findService(name, served);

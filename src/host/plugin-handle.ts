@@ -1,6 +1,7 @@
 // A loaded plugin: calls go through it while it lives, and it ends in bounded steps.
 
 import type { ClientConnection } from "../call/client-connection.ts";
+import type { ParentCall } from "../call/outgoing-call.ts";
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
 import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
@@ -143,11 +144,11 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     return this.#options.interceptors;
   }
 
-  connection(isNested: boolean): ClientConnection {
+  connection(parent: ParentCall | undefined): ClientConnection {
     const { connection } = this.#parts;
     if (this.#closing === undefined || connection.closeReason !== undefined) return connection;
     // What calls in flight need is still answered.
-    if (isNested) return connection;
+    if (parent !== undefined && connection.owns(parent)) return connection;
     throw new PlugError("draining", `plugin "${this.name}" is being closed; the call was not sent`);
   }
 

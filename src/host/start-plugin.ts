@@ -153,6 +153,7 @@ export function connectWire2(
   target: CallTarget,
 ): { readonly connection: Connection; readonly peer: PeerServices } {
   const { limits, versions, interceptors, exposeStack, offer, maxReferences } = options;
+  const offered = offeredServices(options);
   const peer = new PeerServices({
     origin,
     peerOrigin,
@@ -161,7 +162,16 @@ export function connectWire2(
     versions,
     interceptors,
     target,
-    onAgreed: (service, version) => handler.agree(service, version),
+    onAgreed: (service, version) => {
+      const versions = offered.find(({ name }) => name === service)?.versions ?? [];
+      if (!versions.includes(version)) {
+        throw new PlugError(
+          "protocol_error",
+          `the plugin calls ${service} in version ${version}, which is not offered`,
+        );
+      }
+      handler.agree(service, version);
+    },
   });
   const handler = new Dispatcher(offer, {
     maxRunningHandlers: limits.maxInFlightCalls,

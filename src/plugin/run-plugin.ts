@@ -1,6 +1,6 @@
 // A plugin's main: answers one host, and resolves when that has gone.
 
-import { closeSync, fstatSync, writeSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { basename } from "node:path";
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
@@ -22,7 +22,7 @@ import type { Transport } from "../transport/transport.ts";
 import { readOffer } from "./host-stdin.ts";
 import { type CheckedRunOptions, checkedRunOptions, type RunOptions } from "./run-options.ts";
 import { serve, servedServices } from "./serve.ts";
-import { guardStdio } from "./stdout-guard.ts";
+import { guardStdio, writeWhole } from "./stdout-guard.ts";
 
 // When the host has gone, something that the plugin has left running may keep the process alive.
 const exitWithinMs = 1_000;
@@ -103,13 +103,13 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
     tables = servedServices(served, options);
   } catch (error) {
     const why = `the plugin cannot run: ${asPlugError(error).rawMessage}`;
-    writeSync(stdout, offer.refuse(new PlugError("start_failed", why)));
+    writeWhole(stdout, offer.refuse(new PlugError("start_failed", why)));
     throw error;
   }
   const origin = newOrigin();
   const decision = offer.decide(tables, options.limits, origin);
   if (decision.wire === undefined) {
-    writeSync(stdout, decision.answer);
+    writeWhole(stdout, decision.answer);
     throw decision.error;
   }
   const { transport, answer } = attach(decision, options);
@@ -156,7 +156,7 @@ function attach(
   for (const offered of decision.transports) {
     const transport = transportOf(offered, options);
     if (transport !== undefined) {
-      return { transport, answer: () => writeSync(stdout, decision.answer(offered)) };
+      return { transport, answer: () => writeWhole(stdout, decision.answer(offered)) };
     }
   }
   return attachStdio(decision.answer({ kind: "stdio", fds: [] }));
@@ -193,7 +193,7 @@ function attachStdio(answer: Uint8Array): {
   const source = descriptorSource({ fd: readFd, isNonBlocking: false });
   return {
     transport: new StdioTransport(source, { fd: writeFd, isNonBlocking }),
-    answer: () => writeSync(writeFd, answer),
+    answer: () => writeWhole(writeFd, answer),
   };
 }
 

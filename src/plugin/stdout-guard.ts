@@ -1,9 +1,11 @@
 // Keeps a plugin's prints away from the protocol, where the two share stdin and stdout.
 
 import { Console } from "node:console";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 
 import { libc } from "../process/libc.ts";
+
+const retryMs = 1;
 
 export interface ProtocolDescriptors {
   readonly readFd: number;
@@ -28,6 +30,24 @@ export function guardStdio(): ProtocolDescriptors {
   closeSync(nothing);
   c.dup2(2, 1);
   return { readFd, writeFd, isNonBlocking: c.setNonBlocking(writeFd, "write") };
+}
+
+/**
+ * Writes all of it without giving way to other code, also to a descriptor that is non-blocking and
+ * takes less at once: a FIFO holds 64 KiB, and an answer may be longer.
+ *
+ * @throws {Error} What the kernel says, such as that nobody reads.
+ */
+export function writeWhole(fd: number, bytes: Uint8Array): void {
+  let at = 0;
+  while (at < bytes.byteLength) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+      Bun.sleepSync(retryMs); // until the host has read
+    }
+  }
 }
 
 // Without the C library: the ways that scripts have to print. Native code is not reached.

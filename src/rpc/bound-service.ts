@@ -3,7 +3,7 @@
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
 import type { CallPlacer, OpenedStream } from "../call/client-connection.ts";
-import { parentOf, type Route } from "../call/outgoing-call.ts";
+import { type ParentCall, parentOf, type Route } from "../call/outgoing-call.ts";
 import type { MessageCodec } from "../codec/message-codec.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
@@ -38,10 +38,10 @@ interface Binding {
 /** Where the calls of a client go. The connection may be replaced by a reason why there is none. */
 export interface CallTarget {
   /**
-   * @param isNested it is for a call that a handler makes on behalf of another.
+   * @param parent the call that the one to be placed is made for, if there is one.
    * @throws {PlugError} why no call can be placed any more.
    */
-  connection(isNested: boolean): CallPlacer;
+  connection(parent: ParentCall | undefined): CallPlacer;
   close(): Promise<void>;
 }
 
@@ -100,7 +100,7 @@ class BoundService implements Caller {
       const { route, reader } = this.#binding(method);
       const value = message(method.input, request);
       return this.#target
-        .connection(isNested(options))
+        .connection(parentIn(options))
         .call(route, method.input, value, reader as PayloadReader<R>, options);
     } catch (error) {
       return Promise.reject(error);
@@ -156,7 +156,7 @@ class BoundService implements Caller {
     const { route } = this.#binding(method);
     const flags = streamFlags[method.kind];
     return this.#target
-      .connection(isNested(options))
+      .connection(parentIn(options))
       .openStream<T, R, unknown>(route, flags, writer, value, reader, method.output, options);
   }
 
@@ -199,8 +199,8 @@ class BoundService implements Caller {
   }
 }
 
-function isNested(options: CallOptions | undefined): boolean {
-  return options !== undefined && parentOf(options) !== undefined;
+function parentIn(options: CallOptions | undefined): ParentCall | undefined {
+  return options === undefined ? undefined : parentOf(options);
 }
 
 // For responses that have nothing in them.

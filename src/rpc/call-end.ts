@@ -1,6 +1,6 @@
 // When a call that is more than one attempt is over, whatever its interceptors are doing.
 
-import { PlugError } from "../error/plug-error.ts";
+import { isPlugError, PlugError } from "../error/plug-error.ts";
 import type { CallOptions } from "./call-options.ts";
 
 /** What of the caller's options goes on to an attempt. */
@@ -21,7 +21,9 @@ export function unlessOver<T>(
   const { signal, timeoutMs } = isContext ? {} : (options as AttemptOptions);
   const hasEnd = signal !== undefined || timeoutMs !== undefined || context !== undefined;
   // What is wrong with them is said by the first attempt, as it is without interceptors.
-  const isRight = timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs < 2 ** 31);
+  const isRight =
+    (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs < 2 ** 31)) &&
+    (signal === undefined || signal instanceof AbortSignal);
   if (!hasEnd || !isRight) return work(() => ({ signal, context, timeoutMs }));
   const startedAt = performance.now();
   const left = (): number | undefined =>
@@ -58,7 +60,7 @@ export function unlessOver<T>(
   });
 
   function cancelled(cause: unknown): PlugError {
-    if (cause instanceof PlugError && cause.code === "deadline_exceeded") return cause;
+    if (isPlugError(cause) && cause.code === "deadline_exceeded") return cause;
     return new PlugError("cancelled", `${name} was cancelled by its caller`, { cause });
   }
 }

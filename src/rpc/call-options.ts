@@ -33,8 +33,9 @@ export interface CallOptions {
   readonly onTrailer?: ((trailers: Metadata) => void) | undefined;
   /**
    * The call on whose behalf this one is made, in a handler: `{ context, timeoutMs: 50 }`. This one
-   * is then given up with it, has no later deadline, carries its trace context (`traceparent`,
-   * `tracestate`, `baggage`), and does not wait for a place (see `maxNestedCalls`).
+   * is then given up with it, has no later deadline, and carries its trace context (`traceparent`,
+   * `tracestate`, `baggage`). If it goes back to where that call came from, it does not wait for a
+   * place (see `maxNestedCalls`).
    *
    * @defaultValue none: nothing is inherited
    */
@@ -44,7 +45,7 @@ export interface CallOptions {
 /**
  * What a handler gets as its last argument. It is a valid {@link CallOptions}: calls made with it
  * are made on behalf of this one. Pass the context itself, or `{ context, … }`; a spread of it,
- * `{ ...context }`, has none of its properties.
+ * `{ ...context }`, is refused.
  */
 export interface CallContext extends CallOptions {
   /** Aborts when the caller gives the call up, its deadline passes, or the connection ends. */

@@ -4,7 +4,7 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 
 import { Metadata } from "../metadata/metadata.ts";
 import type { MessageSource } from "../stream/pump.ts";
-import { unlessOver } from "./call-end.ts";
+import { type AttemptOptions, unlessOver } from "./call-end.ts";
 import type { CallOptions } from "./call-options.ts";
 import {
   intercept,
@@ -105,7 +105,7 @@ export class InterceptedService implements Caller {
       intercept(this.#interceptors, request, async (passed) => {
         const told = { headers: new Metadata(), trailers: new Metadata() };
         const answer = await place(passed.message, {
-          ...timeLeft(),
+          ...attemptOptions(timeLeft(), passed.options === options ? {} : passed.options),
           headers: passed.headers,
           onHeader: (metadata) => {
             addTo(told.headers, metadata);
@@ -120,6 +120,20 @@ export class InterceptedService implements Caller {
       }),
     );
   }
+}
+
+// What an interceptor has put into the options counts beside what the caller has.
+function attemptOptions(left: AttemptOptions, passed: CallOptions): AttemptOptions {
+  // A context in their place tells by itself when it ends.
+  const isContext = (passed.context as unknown) === passed;
+  const { timeoutMs, signal } = isContext ? {} : passed;
+  const timeouts = [left.timeoutMs, timeoutMs].filter((one) => one !== undefined);
+  const signals = new Set([left.signal, signal].filter((one) => one !== undefined));
+  return {
+    context: left.context ?? passed.context,
+    timeoutMs: timeouts.length === 0 ? undefined : Math.min(...timeouts),
+    signal: signals.size > 1 ? AbortSignal.any([...signals]) : [...signals][0],
+  };
 }
 
 function addTo(metadata: Metadata, added: Metadata): void {

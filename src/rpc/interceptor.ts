@@ -14,7 +14,11 @@ interface InterceptedCall {
   readonly method: string;
   /** Of the request: may be changed on the way. */
   readonly headers: Metadata;
-  /** What the caller said; where the call is handled, its `CallContext`. */
+  /**
+   * What the caller said; where the call is handled, its `CallContext`. On the caller's side
+   * `timeoutMs` and `signal` may be added or made stricter: `next({ ...request, options: {
+   * ...request.options, timeoutMs: 50 } })`. Callbacks and `headers` in it are not looked at again.
+   */
   readonly options: CallOptions;
 }
 

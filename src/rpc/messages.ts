@@ -70,7 +70,7 @@ class MappedMessages<T, R> implements AsyncIterableIterator<R, undefined, undefi
     this.#map = map;
     this.#ready = source.then((found) => {
       this.#iterator = iteratorOf(found);
-      if (this.#isLeft) void this.#leave();
+      if (this.#isLeft) this.#leave().catch(() => {});
     });
     // Whoever calls `next` hears of it.
     this.#ready.catch(() => {});

@@ -106,7 +106,7 @@ export class PeerServices implements Peer, ReferenceEvents {
         service,
         this.#offered(service),
         // What the host offers is there as long as the host is.
-        { connection: (isNested) => target.connection(isNested), close: () => Promise.resolve() },
+        { connection: (parent) => target.connection(parent), close: () => Promise.resolve() },
         { interceptors, peerName: "the host" },
       );
       client = new service.client(caller);
@@ -158,8 +158,8 @@ export class PeerServices implements Peer, ReferenceEvents {
       service,
       methodIds,
       {
-        connection: (isNested) => {
-          if (!isDisposed) return this.#holding(holder, target.connection(isNested));
+        connection: (parent) => {
+          if (!isDisposed) return this.#holding(holder, target.connection(parent));
           throw new PlugError(
             "failed_precondition",
             `the reference to ${service.typeName} was disposed`,
@@ -205,6 +205,12 @@ export class PeerServices implements Peer, ReferenceEvents {
       throw new PlugError(
         "failed_precondition",
         `another version of ${typeName} has been referred to on this connection`,
+      );
+    }
+    if (told === undefined && this.#told.size >= maxDescribedCount) {
+      throw new PlugError(
+        "resource_exhausted",
+        `one more service than ${maxDescribedCount} whose objects are referred to`,
       );
     }
     if (told === undefined) connection.describe({ name: typeName, version, methods: names });

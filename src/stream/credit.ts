@@ -9,12 +9,6 @@
 /** What a message costs beside its bytes, so that empty ones are not free: its header. */
 export const messageCostBytes = 12;
 
-/** Windows, in bytes. Each side tells the other its own in the handshake. */
-export interface Windows {
-  readonly streamBytes: number;
-  readonly connectionBytes: number;
-}
-
 /** What the streams of one connection have outstanding together, in one direction. */
 export class CreditPool {
   readonly #windowBytes: number;

@@ -1,6 +1,7 @@
 // Long `bytes` on their way out: they are sent from where they are, and not copied into their
 // message first. A message of 100 MiB would else hold everything up for as long as that copy takes.
 
+import { PlugError } from "../error/plug-error.ts";
 import type { PayloadWriter } from "./payload.ts";
 
 /** From here on `bytes` are left out of what a codec writes. Copying less takes under 0.2 ms. */
@@ -48,5 +49,10 @@ export function gather<T>(writer: PayloadWriter<T>, value: T, byteCount: number)
     from = at;
   }
   if (end > from) segments.push(buffer.subarray(from, end));
-  return segments;
+  const gatheredBytes = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (gatheredBytes === byteCount) return segments;
+  throw new PlugError(
+    "internal",
+    `a message of ${byteCount} bytes was written as ${gatheredBytes}`,
+  );
 }

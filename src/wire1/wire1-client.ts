@@ -104,6 +104,11 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     this.#sendNext();
   }
 
+  /** No call comes by this wire. */
+  owns(): boolean {
+    return false;
+  }
+
   abandon(call: OutgoingCall, error: PlugError): void {
     if (call.isSettled) return;
     this.#deadlines.remove(call);

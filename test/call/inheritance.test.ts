@@ -43,7 +43,7 @@ class CountingParent extends IncomingCall {
 function newCall(terms: CallTerms) {
   const settled: unknown[] = [];
   const call: OutgoingCall = new OutgoingCall(
-    { abandon: (given, error) => given.reject(error), settled() {} },
+    { owns: () => true, abandon: (given, error) => given.reject(error), settled() {} },
     route,
     bytesWriter as never,
     bytes(1),
@@ -219,6 +219,7 @@ describe("placeCall for a parent", () => {
     let isNested: boolean | undefined;
     const promise = placeCall(
       {
+        owns: () => true,
         refusal: (nested) => void (isNested = nested) as undefined,
         begin: (call) => {
           begunCount += 1;

@@ -12,6 +12,7 @@ function newCall(terms?: CallTerms) {
   const abandoned: PlugError[] = [];
   const call: OutgoingCall = new OutgoingCall(
     {
+      owns: () => false,
       abandon(given, error) {
         abandoned.push(error);
         given.reject(error);

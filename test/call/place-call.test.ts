@@ -11,6 +11,7 @@ import { rejection } from "../support/rejection.ts";
 function place(terms: CallTerms | undefined, refusal?: PlugError) {
   const begun: OutgoingCall[] = [];
   const starter = {
+    owns: () => false,
     refusal: () => refusal,
     begin: (call: OutgoingCall) => void begun.push(call),
     abandon: (call: OutgoingCall, error: PlugError) => call.reject(error),

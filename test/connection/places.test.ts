@@ -53,7 +53,9 @@ const cases = classes.flatMap(({ limit, flags }) =>
 );
 
 /** A parent that is somewhere in the making. */
-function parentCall(): IncomingCall {
+// A call that came by the connection: others that are made for it are nested.
+function parentCall({ connection }: ReturnType<typeof scripted>): IncomingCall {
+  connection.owns = () => true;
   const responder = { respond() {}, fail() {}, defer() {}, messages: () => undefined as never };
   return new IncomingCall(responder, 1, 0, 0);
 }
@@ -191,7 +193,7 @@ describe("a call beyond its allowance", () => {
       limits: { maxInFlightCalls: 1, maxInFlightStreams: 9, maxNestedCalls: 2 },
       peerLimits: { maxInFlightCalls: 9, maxInFlightStreams: 2, maxNestedCalls: 1 },
     });
-    const context = parentCall();
+    const context = parentCall(peer);
     for (let i = 0; i < 4; i++) {
       void peer.call(bytes()).catch(() => {});
       void openStream(peer).catch(() => {});
@@ -211,7 +213,7 @@ describe("a call beyond its allowance", () => {
 
   test("that is nested fails at once with resource_exhausted, and sends nothing", async () => {
     const peer = scripted({ limits: one });
-    const context = parentCall();
+    const context = parentCall(peer);
     const first = peer.call(bytes(1), { context });
     await requests(peer);
 
@@ -236,7 +238,7 @@ describe("a call beyond its allowance", () => {
     const peer = scripted({ limits: one });
     void peer.call(bytes()).catch(() => {});
     void openStream(peer).catch(() => {});
-    const context = parentCall();
+    const context = parentCall(peer);
     void peer.call(bytes(), { context, timeoutMs: 60_000 }).catch(() => {});
 
     const error = await rejection(peer.call(bytes(), { context, timeoutMs: 60_000 }));
@@ -270,7 +272,7 @@ describe("a call beyond its allowance", () => {
 describe("the flags of a request", () => {
   test("say nested where the call has a context, also in pieces, with headers and a deadline", async () => {
     const peer = scripted();
-    const context = parentCall();
+    const context = parentCall(peer);
     const terms = { context, timeoutMs: 60_000, headers: { a: "b" } };
     void peer.call(bytes(1), terms).catch(() => {});
     void peer.call(patternBytes(100_000), terms).catch(() => {});

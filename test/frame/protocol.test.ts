@@ -104,7 +104,7 @@ const written: Record<string, Uint8Array> = {
   release: frame(FrameKind.Release, 0, u32Payload(7), { requestId: 0 }),
   ping: frame(FrameKind.Ping, 0, new Uint8Array(0), { requestId: 5 }),
   pong: frame(FrameKind.Pong, 0, new Uint8Array(0), { requestId: 5 }),
-  "go-away": frame(FrameKind.GoAway, 0, encodeError(new PlugError("draining", "done")), {
+  "go-away": frame(FrameKind.GoAway, 0, encodeError(new PlugError("draining", "done"), "runtime"), {
     requestId: 0,
   }),
 };

@@ -2,15 +2,18 @@ import { describe, expect, test } from "bun:test";
 
 import { PlugError } from "bun-plug";
 import fc from "fast-check";
+import { checkedLimits, defaultLimits, type Limits } from "../../src/call/limits.ts";
 import {
   decodeHandshake,
   encodeHandshake,
   type Handshake,
   type Hello,
+  peerLimits,
 } from "../../src/handshake/hello.ts";
 import { packageVersion, runtimeName } from "../../src/handshake/runtime-name.ts";
 import { joined } from "../support/cuts.ts";
 import { pluginHello } from "../support/hellos.ts";
+import { thrown } from "../support/rejection.ts";
 
 function hex(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text.replaceAll(" ", ""), "hex"));
@@ -163,6 +166,53 @@ describe("a handshake", () => {
 
   test("of a million open groups is an Error, and not the end of the process", () => {
     expect(() => decodeHandshake(new Uint8Array(1_000_000).fill(0x1b))).toThrow();
+  });
+});
+
+describe("a limit of the peer", () => {
+  const names = Object.keys(defaultLimits) as (keyof Limits)[];
+  const counted = names.filter((name) => name !== "maxMetadataBytes");
+
+  test.each(counted)("%s that is 0 or not said is the default", (name) => {
+    expect(peerLimits({ [name]: 0 }, "peer/1")).toEqual(defaultLimits);
+    expect(peerLimits({ [name]: undefined }, "peer/1")).toEqual(defaultLimits);
+    expect(peerLimits({}, "peer/1")).toEqual(defaultLimits);
+  });
+
+  test("maxMetadataBytes that is 0 is meant, also when it has been written and read", () => {
+    const hello = { ...pluginHello, limits: { maxMetadataBytes: 0 } };
+    const bytes = encodeHandshake({ version: 1, magic: "m", hello });
+
+    const limits = decodeHandshake(bytes).hello?.limits ?? {};
+
+    expect(peerLimits(limits, "peer/1")).toEqual({ ...defaultLimits, maxMetadataBytes: 0 });
+  });
+
+  test.each(names)("%s that is more than an option may say is the most that one may", (name) => {
+    const limits = peerLimits({ [name]: 2 ** 32 - 1 }, "peer/1");
+
+    const most = limits[name];
+    expect(limits).toEqual({ ...defaultLimits, [name]: most });
+    expect(checkedLimits({ [name]: most })).toEqual(limits);
+    expect(thrown(() => checkedLimits({ [name]: most + 1 })).code).toBe("invalid_argument");
+    expect(peerLimits({ [name]: most + 1 }, "peer/1")).toEqual(limits);
+  });
+
+  test.each(["maxMessageBytes", "streamWindowBytes", "connectionWindowBytes"] as const)(
+    "%s of less than 1,024 is handshake_mismatch, which says whose it is",
+    (name) => {
+      const error = thrown(() => peerLimits({ [name]: 1_023 }, "peer/1"));
+
+      expect(error.code).toBe("handshake_mismatch");
+      expect(error.rawMessage).toStartWith(`the limits of the peer (peer/1): ${name} must be`);
+      expect(peerLimits({ [name]: 1_024 }, "peer/1")[name]).toBe(1_024);
+    },
+  );
+
+  test("on calls, streams and nested calls of 1 is taken", () => {
+    const limits = { maxInFlightCalls: 1, maxInFlightStreams: 1, maxNestedCalls: 1 };
+
+    expect(peerLimits(limits, "peer/1")).toMatchObject(limits);
   });
 });
 

@@ -165,6 +165,19 @@ describe("a host of ours", () => {
     });
   });
 
+  test("that says limits of 0, or beyond ours, gets the defaults, or our most", () => {
+    const limits = { maxMessageBytes: 0, streamWindowBytes: 2 ** 31, maxMetadataBytes: 0 };
+    const bytes = encodeHandshake({
+      version: 1,
+      magic: "magic",
+      hello: { ...pluginHello, role: "host", limits },
+    });
+
+    expect(decisionOf(wire1Frame(0x00ff, bytes), [servedKv])).toMatchObject({
+      hostLimits: { ...defaultLimits, streamWindowBytes: 2 ** 30, maxMetadataBytes: 0 },
+    });
+  });
+
   const cases: readonly [string, Partial<typeof wantedKv>, string][] = [
     [
       "another service",

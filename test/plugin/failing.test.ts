@@ -29,12 +29,12 @@ describe("a handler that fails", () => {
     }));
 
   // A caller that sees plugin_exited would start another plugin.
-  test("with a code of the runtime's own gives unknown, but for draining", () =>
+  test("with a code of the runtime's own gives unknown", () =>
     inEveryVariant(async (variant) => {
       await using kv = await loadKV(failing, variant);
       for (const code of codesOf("runtime")) {
         const error = await rejection(kv.get(`plug ${code}`));
-        expect(error.code).toBe(code === "draining" ? "draining" : "unknown");
+        expect(error.code).toBe("unknown");
         expect(error.rawMessage).toBe(`it is ${code}`);
       }
     }));

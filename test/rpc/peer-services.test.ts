@@ -339,7 +339,8 @@ test("calls that a handler makes end at its deadline, also if its caller says no
   expect(await outcome.promise).toBe("deadline_exceeded");
   expect(other.connection.deadlineCount).toBe(0);
   const [request] = await other.sent();
-  expect((request?.flags ?? 0) & FrameFlag.Nested).toBe(FrameFlag.Nested);
+  // Nested are calls that go back to where the call came from, and no others.
+  expect((request?.flags ?? 0) & FrameFlag.Nested).toBe(0);
 });
 
 test("a context without a peer says that the host knows neither offers nor references", () => {

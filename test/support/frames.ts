@@ -71,7 +71,7 @@ export function errorFrame(requestId: number, code: ErrorCode, message: string):
     kind: FrameKind.Error,
     flags: FrameFlag.FromCallee,
     requestId,
-    payload: encodeError(new PlugError(code, message)),
+    payload: encodeError(new PlugError(code, message), "runtime"),
   });
 }
 
