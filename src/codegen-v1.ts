@@ -7,6 +7,7 @@ export { bytes, rawString, string } from "./codec/scalar/bytes.ts";
 export { double, fixed32, float, sfixed32 } from "./codec/scalar/fixed.ts";
 export { genericCodec } from "./codec/generic-codec.ts";
 export { fixed64, int64, isZero, sfixed64, sint64, uint64, zero64 } from "./codec/scalar/int64.ts";
+export { bytesOf, isMade, listOf, mapOf } from "./codec/init.ts";
 export type { MessageCodec } from "./codec/message-codec.ts";
 export { notEncodable, requiredIsUnset } from "./codec/not-encodable.ts";
 export { has, prototypeOf, withDefaults } from "./codec/presence.ts";

@@ -49,7 +49,7 @@ export function printNew(print: CodecPrint, message: DescMessage): void {
   f.print("}");
 }
 
-function propertyName(localName: string): string {
+export function propertyName(localName: string): string {
   // The field `_1` is the property `1`; `__proto__` in quotes would still set the prototype.
   if (localName === "__proto__") return '["__proto__"]';
   return /^[A-Za-z_$][\w$]*$/.test(localName) ? localName : JSON.stringify(localName);

@@ -9,7 +9,7 @@ import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -69,12 +69,12 @@ export interface Edition2023Handler {
 
 const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
   typeName: "golden.edition2023.Everything",
-  from: (init) => create(EverythingSchema, init),
+  from: (init) => Everything$from(init ?? {}),
   size(m) {
     try {
       return Everything$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema, m, error);
+      throw notEncodable("golden.edition2023.Everything", m, Everything$size, error);
     }
   },
   write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
@@ -83,12 +83,12 @@ const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof Everyth
 
 const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
   typeName: "golden.edition2023.One",
-  from: (init) => create(OneSchema, init),
+  from: (init) => One$from(init ?? {}),
   size(m) {
     try {
       return One$size(m);
     } catch (error) {
-      throw notEncodable(OneSchema, m, error);
+      throw notEncodable("golden.edition2023.One", m, One$size, error);
     }
   },
   write: One$write,
@@ -214,6 +214,11 @@ function Everything$new(): Everything {
   return m;
 }
 
+function Everything$from(i: MessageInitShape<typeof EverythingSchema>): Everything {
+  if (isMade(i, "golden.edition2023.Everything")) return i as Everything;
+  return create(EverythingSchema, i);
+}
+
 function Everything$size(m: Everything): number {
   let n = 0;
   if (has(m, "explicit")) n += 1 + string.size(m.explicit);
@@ -318,6 +323,11 @@ let One$prototype: object | undefined;
 function One$new(): One {
   const m = withDefaults<One>(One$prototype ??= prototypeOf(OneSchema), "golden.edition2023.One");
   return m;
+}
+
+function One$from(i: MessageInitShape<typeof OneSchema>): One {
+  if (isMade(i, "golden.edition2023.One")) return i as One;
+  return create(OneSchema, i);
 }
 
 function One$size(m: One): number {

@@ -9,7 +9,7 @@ import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema,
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, isMade, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -87,12 +87,12 @@ export interface Proto2Handler {
 
 const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
   typeName: "golden.proto2.Everything",
-  from: (init) => create(EverythingSchema, init),
+  from: (init) => Everything$from(init ?? {}),
   size(m) {
     try {
       return Everything$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema, m, error);
+      throw notEncodable("golden.proto2.Everything", m, Everything$size, error);
     }
   },
   write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
@@ -101,12 +101,12 @@ const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof Everyth
 
 const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
   typeName: "golden.proto2.Page",
-  from: (init) => create(PageSchema, init),
+  from: (init) => Page$from(init ?? {}),
   size(m) {
     try {
       return Page$size(m);
     } catch (error) {
-      throw notEncodable(PageSchema, m, error);
+      throw notEncodable("golden.proto2.Page", m, Page$size, error);
     }
   },
   write: Page$write,
@@ -115,12 +115,12 @@ const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
 
 const Extensible$codec: MessageCodec<Extensible, MessageInitShape<typeof ExtensibleSchema>> = {
   typeName: "golden.proto2.Extensible",
-  from: (init) => create(ExtensibleSchema, init),
+  from: (init) => Extensible$from(init ?? {}),
   size(m) {
     try {
       return Extensible$size(m);
     } catch (error) {
-      throw notEncodable(ExtensibleSchema, m, error);
+      throw notEncodable("golden.proto2.Extensible", m, Extensible$size, error);
     }
   },
   write: Extensible$write,
@@ -271,6 +271,11 @@ function Everything$new(): Everything {
   m.choice = { case: undefined };
   m.subs = {};
   return m;
+}
+
+function Everything$from(i: MessageInitShape<typeof EverythingSchema>): Everything {
+  if (isMade(i, "golden.proto2.Everything")) return i as Everything;
+  return create(EverythingSchema, i);
 }
 
 function Everything$size(m: Everything): number {
@@ -425,6 +430,11 @@ function Page$new(): Page {
   return m;
 }
 
+function Page$from(i: MessageInitShape<typeof PageSchema>): Page {
+  if (isMade(i, "golden.proto2.Page")) return i as Page;
+  return create(PageSchema, i);
+}
+
 function Page$size(m: Page): number {
   let n = 0;
   if (has(m, "number")) n += 1 + int32.size(m.number);
@@ -457,6 +467,11 @@ let Extensible$prototype: object | undefined;
 function Extensible$new(): Extensible {
   const m = withDefaults<Extensible>(Extensible$prototype ??= prototypeOf(ExtensibleSchema), "golden.proto2.Extensible");
   return m;
+}
+
+function Extensible$from(i: MessageInitShape<typeof ExtensibleSchema>): Extensible {
+  if (isMade(i, "golden.proto2.Extensible")) return i as Extensible;
+  return create(ExtensibleSchema, i);
 }
 
 function Extensible$size(m: Extensible): number {
