@@ -11,7 +11,7 @@ export { fixed64, int64, isZero, sfixed64, sint64, uint64, zero64 } from "./code
 export { bytesOf, isMade, listOf, mapOf } from "./codec/init.ts";
 export type { MessageCodec } from "./codec/message-codec.ts";
 export { notEncodable, requiredIsUnset } from "./codec/not-encodable.ts";
-export { has, prototypeOf, withDefaults } from "./codec/presence.ts";
+export { has, withDefaults } from "./codec/presence.ts";
 export { type Reader, reader } from "./codec/reader.ts";
 export { beginSize, beginWrite, held, hold, writeHeld } from "./codec/sizes.ts";
 export { setEntry, structFromJson, structToJson } from "./codec/struct.ts";

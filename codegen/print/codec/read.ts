@@ -34,11 +34,10 @@ export function printNew(print: CodecPrint, message: DescMessage): void {
   if (hasPrototype(message)) {
     const { prototype } = print.functions.get(message)!;
     const withDefaults = f.import("withDefaults", print.runtime);
-    const prototypeOf = f.import("prototypeOf", print.runtime);
     f.print("let ", prototype, ": object | undefined;");
     f.print();
     f.print("function ", create, "(): ", Shape, " {");
-    f.print("  const m = ", withDefaults, "<", Shape, ">(", prototype, " ??= ", prototypeOf, "(", f.importSchema(message), "), ", typeName, ");");
+    f.print("  const m = ", withDefaults, "<", Shape, ">(", prototype, " ??= Object.getPrototypeOf(", f.runtime.create, "(", f.importSchema(message), ")) as object, ", typeName, ");");
     for (const { name, value } of initial) f.print("  ", propertyOf("m", name), " = ", value, ";");
     f.print("  return m;");
   } else {

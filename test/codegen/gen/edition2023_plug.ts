@@ -9,7 +9,7 @@ import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -206,7 +206,7 @@ export function testEdition2023(handler: Edition2023Handler, options?: TestOptio
 let Everything$prototype: object | undefined;
 
 function Everything$new(): Everything {
-  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  const m = withDefaults<Everything>(Everything$prototype ??= Object.getPrototypeOf(create(EverythingSchema)) as object, "golden.edition2023.Everything");
   m.implicit = "";
   m.delimitedList = [];
   m.expanded = [];
@@ -321,7 +321,7 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
 let One$prototype: object | undefined;
 
 function One$new(): One {
-  const m = withDefaults<One>(One$prototype ??= prototypeOf(OneSchema), "golden.edition2023.One");
+  const m = withDefaults<One>(One$prototype ??= Object.getPrototypeOf(create(OneSchema)) as object, "golden.edition2023.One");
   return m;
 }
 

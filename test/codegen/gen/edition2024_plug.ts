@@ -9,7 +9,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Answer, Hidden, Question, QuestionSchema } from "./edition2024_pb.ts";
 import { AnswerSchema, HiddenSchema } from "./edition2024_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, isMade, loadService, notEncodable, prototypeOf, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -178,7 +178,7 @@ function Question$read(r: Reader, end: number, m: Question = Question$new()): Qu
 let Answer$prototype: object | undefined;
 
 function Answer$new(): Answer {
-  const m = withDefaults<Answer>(Answer$prototype ??= prototypeOf(AnswerSchema), "golden.edition2024.Answer");
+  const m = withDefaults<Answer>(Answer$prototype ??= Object.getPrototypeOf(create(AnswerSchema)) as object, "golden.edition2024.Answer");
   return m;
 }
 
@@ -217,7 +217,7 @@ function Answer$read(r: Reader, end: number, m: Answer = Answer$new()): Answer {
 let Hidden$prototype: object | undefined;
 
 function Hidden$new(): Hidden {
-  const m = withDefaults<Hidden>(Hidden$prototype ??= prototypeOf(HiddenSchema), "golden.edition2024.Hidden");
+  const m = withDefaults<Hidden>(Hidden$prototype ??= Object.getPrototypeOf(create(HiddenSchema)) as object, "golden.edition2024.Hidden");
   return m;
 }
 

@@ -10,7 +10,7 @@ import type { One, OneSchema } from "../scalars_pb.ts";
 import type { Closed, Everything, One as One$1, Open, Sub as Sub$2, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
 import { EverythingSchema, OneSchema as OneSchema$1 } from "../edition2023_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, isMade, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, isMade, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
 import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
 import type { One as One$2, OneSchema as OneSchema$2, Sub as Sub$1, SubSchema as SubSchema$1 } from "./names_pb.ts";
@@ -581,7 +581,7 @@ function Sub$read(r: Reader, end: number, m: Sub$1 = Sub$new()): Sub$1 {
 let Sub$$prototype: object | undefined;
 
 function Sub$$new(): Sub {
-  const m = withDefaults<Sub>(Sub$$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  const m = withDefaults<Sub>(Sub$$prototype ??= Object.getPrototypeOf(create(SubSchema)) as object, "golden.proto2.Sub");
   return m;
 }
 
@@ -693,7 +693,7 @@ function One$$read(r: Reader, end: number, m: One = One$$new()): One {
 let One$$$prototype: object | undefined;
 
 function One$$$new(): One$1 {
-  const m = withDefaults<One$1>(One$$$prototype ??= prototypeOf(OneSchema$1), "golden.edition2023.One");
+  const m = withDefaults<One$1>(One$$$prototype ??= Object.getPrototypeOf(create(OneSchema$1)) as object, "golden.edition2023.One");
   return m;
 }
 
@@ -732,7 +732,7 @@ function One$$$read(r: Reader, end: number, m: One$1 = One$$$new()): One$1 {
 let Everything$prototype: object | undefined;
 
 function Everything$new(): Everything$1 {
-  const m = withDefaults<Everything$1>(Everything$prototype ??= prototypeOf(EverythingSchema$1), "golden.proto2.Everything");
+  const m = withDefaults<Everything$1>(Everything$prototype ??= Object.getPrototypeOf(create(EverythingSchema$1)) as object, "golden.proto2.Everything");
   m.packed = [];
   m.unpacked = [];
   m.many = [];
@@ -894,7 +894,7 @@ function Everything$read(r: Reader, end: number, m: Everything$1 = Everything$ne
 let Everything$$prototype: object | undefined;
 
 function Everything$$new(): Everything {
-  const m = withDefaults<Everything>(Everything$$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  const m = withDefaults<Everything>(Everything$$prototype ??= Object.getPrototypeOf(create(EverythingSchema)) as object, "golden.edition2023.Everything");
   m.implicit = "";
   m.delimitedList = [];
   m.expanded = [];
@@ -1081,7 +1081,7 @@ function Promise$read(r: Reader, end: number, m: Promise$1 = Promise$new()): Pro
 let Everything_Single$prototype: object | undefined;
 
 function Everything_Single$new(): Everything_Single {
-  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= Object.getPrototypeOf(create(Everything_SingleSchema)) as object, "golden.proto2.Everything.Single");
   return m;
 }
 
@@ -1116,7 +1116,7 @@ function Everything_Single$read(r: Reader, end: number, m: Everything_Single = E
 let Everything_Many$prototype: object | undefined;
 
 function Everything_Many$new(): Everything_Many {
-  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= Object.getPrototypeOf(create(Everything_ManySchema)) as object, "golden.proto2.Everything.Many");
   return m;
 }
 
@@ -1151,7 +1151,7 @@ function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Every
 let Everything_Chosen_Group$prototype: object | undefined;
 
 function Everything_Chosen_Group$new(): Everything_Chosen_Group {
-  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= Object.getPrototypeOf(create(Everything_Chosen_GroupSchema)) as object, "golden.proto2.Everything.Chosen_Group");
   return m;
 }
 

@@ -11,7 +11,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, prototypeOf, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { ComplexMessage, ForeignEnumEdition2023, ForeignMessageEdition2023, GroupLikeType, TestAllTypesEdition2023, TestAllTypesEdition2023_GroupLikeType, TestAllTypesEdition2023_NestedEnum, TestAllTypesEdition2023_NestedMessage } from "./test_messages_edition2023_pb.ts";
 import { ComplexMessageSchema, ForeignMessageEdition2023Schema, GroupLikeTypeSchema, TestAllTypesEdition2023Schema, TestAllTypesEdition2023_GroupLikeTypeSchema, TestAllTypesEdition2023_NestedMessageSchema } from "./test_messages_edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -196,7 +196,7 @@ export function decodeGroupLikeType(bytes: Uint8Array): GroupLikeType {
 let ComplexMessage$prototype: object | undefined;
 
 function ComplexMessage$new(): ComplexMessage {
-  const m = withDefaults<ComplexMessage>(ComplexMessage$prototype ??= prototypeOf(ComplexMessageSchema), "protobuf_test_messages.editions.ComplexMessage");
+  const m = withDefaults<ComplexMessage>(ComplexMessage$prototype ??= Object.getPrototypeOf(create(ComplexMessageSchema)) as object, "protobuf_test_messages.editions.ComplexMessage");
   return m;
 }
 
@@ -235,7 +235,7 @@ function ComplexMessage$read(r: Reader, end: number, m: ComplexMessage = Complex
 let TestAllTypesEdition2023$prototype: object | undefined;
 
 function TestAllTypesEdition2023$new(): TestAllTypesEdition2023 {
-  const m = withDefaults<TestAllTypesEdition2023>(TestAllTypesEdition2023$prototype ??= prototypeOf(TestAllTypesEdition2023Schema), "protobuf_test_messages.editions.TestAllTypesEdition2023");
+  const m = withDefaults<TestAllTypesEdition2023>(TestAllTypesEdition2023$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023Schema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023");
   m.repeatedInt32 = [];
   m.repeatedInt64 = [];
   m.repeatedUint32 = [];
@@ -1206,7 +1206,7 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
 let TestAllTypesEdition2023_NestedMessage$prototype: object | undefined;
 
 function TestAllTypesEdition2023_NestedMessage$new(): TestAllTypesEdition2023_NestedMessage {
-  const m = withDefaults<TestAllTypesEdition2023_NestedMessage>(TestAllTypesEdition2023_NestedMessage$prototype ??= prototypeOf(TestAllTypesEdition2023_NestedMessageSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage");
+  const m = withDefaults<TestAllTypesEdition2023_NestedMessage>(TestAllTypesEdition2023_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023_NestedMessageSchema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage");
   return m;
 }
 
@@ -1250,7 +1250,7 @@ function TestAllTypesEdition2023_NestedMessage$read(r: Reader, end: number, m: T
 let TestAllTypesEdition2023_GroupLikeType$prototype: object | undefined;
 
 function TestAllTypesEdition2023_GroupLikeType$new(): TestAllTypesEdition2023_GroupLikeType {
-  const m = withDefaults<TestAllTypesEdition2023_GroupLikeType>(TestAllTypesEdition2023_GroupLikeType$prototype ??= prototypeOf(TestAllTypesEdition2023_GroupLikeTypeSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType");
+  const m = withDefaults<TestAllTypesEdition2023_GroupLikeType>(TestAllTypesEdition2023_GroupLikeType$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023_GroupLikeTypeSchema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType");
   return m;
 }
 
@@ -1295,7 +1295,7 @@ function TestAllTypesEdition2023_GroupLikeType$read(r: Reader, end: number, m: T
 let ForeignMessageEdition2023$prototype: object | undefined;
 
 function ForeignMessageEdition2023$new(): ForeignMessageEdition2023 {
-  const m = withDefaults<ForeignMessageEdition2023>(ForeignMessageEdition2023$prototype ??= prototypeOf(ForeignMessageEdition2023Schema), "protobuf_test_messages.editions.ForeignMessageEdition2023");
+  const m = withDefaults<ForeignMessageEdition2023>(ForeignMessageEdition2023$prototype ??= Object.getPrototypeOf(create(ForeignMessageEdition2023Schema)) as object, "protobuf_test_messages.editions.ForeignMessageEdition2023");
   return m;
 }
 
@@ -1334,7 +1334,7 @@ function ForeignMessageEdition2023$read(r: Reader, end: number, m: ForeignMessag
 let GroupLikeType$prototype: object | undefined;
 
 function GroupLikeType$new(): GroupLikeType {
-  const m = withDefaults<GroupLikeType>(GroupLikeType$prototype ??= prototypeOf(GroupLikeTypeSchema), "protobuf_test_messages.editions.GroupLikeType");
+  const m = withDefaults<GroupLikeType>(GroupLikeType$prototype ??= Object.getPrototypeOf(create(GroupLikeTypeSchema)) as object, "protobuf_test_messages.editions.GroupLikeType");
   return m;
 }
 

@@ -17,7 +17,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto2, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneof_A1, TestLargeOneof_A2, TestLargeOneof_A3, TestLargeOneof_A4, TestLargeOneof_A5, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_pb.ts";
 import { EnumOnlyProto2Schema, ForeignMessageProto2Schema, GroupFieldSchema, NullHypothesisProto2Schema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, TestLargeOneofSchema, TestLargeOneof_A1Schema, TestLargeOneof_A2Schema, TestLargeOneof_A3Schema, TestLargeOneof_A4Schema, TestLargeOneof_A5Schema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -854,7 +854,7 @@ export function decodeTestLargeOneof_A5(bytes: Uint8Array): TestLargeOneof_A5 {
 let TestAllTypesProto2$prototype: object | undefined;
 
 function TestAllTypesProto2$new(): TestAllTypesProto2 {
-  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= prototypeOf(TestAllTypesProto2Schema), "protobuf_test_messages.proto2.TestAllTypesProto2");
+  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2Schema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2");
   m.repeatedInt32 = [];
   m.repeatedInt64 = [];
   m.repeatedUint32 = [];
@@ -2050,7 +2050,7 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
 let TestAllTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllTypesProto2_NestedMessage$new(): TestAllTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllTypesProto2_NestedMessageSchema), "protobuf_test_messages.proto2.TestAllTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.NestedMessage");
   return m;
 }
 
@@ -2094,7 +2094,7 @@ function TestAllTypesProto2_NestedMessage$read(r: Reader, end: number, m: TestAl
 let TestAllTypesProto2_Data$prototype: object | undefined;
 
 function TestAllTypesProto2_Data$new(): TestAllTypesProto2_Data {
-  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= prototypeOf(TestAllTypesProto2_DataSchema), "protobuf_test_messages.proto2.TestAllTypesProto2.Data");
+  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_DataSchema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.Data");
   return m;
 }
 
@@ -2139,7 +2139,7 @@ function TestAllTypesProto2_Data$read(r: Reader, end: number, m: TestAllTypesPro
 let TestAllTypesProto2_MultiWordGroupField$prototype: object | undefined;
 
 function TestAllTypesProto2_MultiWordGroupField$new(): TestAllTypesProto2_MultiWordGroupField {
-  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= prototypeOf(TestAllTypesProto2_MultiWordGroupFieldSchema), "protobuf_test_messages.proto2.TestAllTypesProto2.MultiWordGroupField");
+  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MultiWordGroupFieldSchema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.MultiWordGroupField");
   return m;
 }
 
@@ -2184,7 +2184,7 @@ function TestAllTypesProto2_MultiWordGroupField$read(r: Reader, end: number, m: 
 let TestAllTypesProto2_MessageSetCorrect$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrect$new(): TestAllTypesProto2_MessageSetCorrect {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrect>(TestAllTypesProto2_MessageSetCorrect$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectSchema), "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrect");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrect>(TestAllTypesProto2_MessageSetCorrect$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectSchema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrect");
   return m;
 }
 
@@ -2215,7 +2215,7 @@ function TestAllTypesProto2_MessageSetCorrect$read(r: Reader, end: number, m: Te
 let TestAllTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension1$new(): TestAllTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
   return m;
 }
 
@@ -2254,7 +2254,7 @@ function TestAllTypesProto2_MessageSetCorrectExtension1$read(r: Reader, end: num
 let TestAllTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension2$new(): TestAllTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
   return m;
 }
 
@@ -2293,7 +2293,7 @@ function TestAllTypesProto2_MessageSetCorrectExtension2$read(r: Reader, end: num
 let TestAllTypesProto2_ExtensionWithOneof$prototype: object | undefined;
 
 function TestAllTypesProto2_ExtensionWithOneof$new(): TestAllTypesProto2_ExtensionWithOneof {
-  const m = withDefaults<TestAllTypesProto2_ExtensionWithOneof>(TestAllTypesProto2_ExtensionWithOneof$prototype ??= prototypeOf(TestAllTypesProto2_ExtensionWithOneofSchema), "protobuf_test_messages.proto2.TestAllTypesProto2.ExtensionWithOneof");
+  const m = withDefaults<TestAllTypesProto2_ExtensionWithOneof>(TestAllTypesProto2_ExtensionWithOneof$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_ExtensionWithOneofSchema)) as object, "protobuf_test_messages.proto2.TestAllTypesProto2.ExtensionWithOneof");
   m.oneofField = { case: undefined };
   return m;
 }
@@ -2350,7 +2350,7 @@ function TestAllTypesProto2_ExtensionWithOneof$read(r: Reader, end: number, m: T
 let ForeignMessageProto2$prototype: object | undefined;
 
 function ForeignMessageProto2$new(): ForeignMessageProto2 {
-  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= prototypeOf(ForeignMessageProto2Schema), "protobuf_test_messages.proto2.ForeignMessageProto2");
+  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= Object.getPrototypeOf(create(ForeignMessageProto2Schema)) as object, "protobuf_test_messages.proto2.ForeignMessageProto2");
   return m;
 }
 
@@ -2389,7 +2389,7 @@ function ForeignMessageProto2$read(r: Reader, end: number, m: ForeignMessageProt
 let GroupField$prototype: object | undefined;
 
 function GroupField$new(): GroupField {
-  const m = withDefaults<GroupField>(GroupField$prototype ??= prototypeOf(GroupFieldSchema), "protobuf_test_messages.proto2.GroupField");
+  const m = withDefaults<GroupField>(GroupField$prototype ??= Object.getPrototypeOf(create(GroupFieldSchema)) as object, "protobuf_test_messages.proto2.GroupField");
   return m;
 }
 
@@ -2433,7 +2433,7 @@ function GroupField$read(r: Reader, end: number, m: GroupField = GroupField$new(
 let UnknownToTestAllTypes$prototype: object | undefined;
 
 function UnknownToTestAllTypes$new(): UnknownToTestAllTypes {
-  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= prototypeOf(UnknownToTestAllTypesSchema), "protobuf_test_messages.proto2.UnknownToTestAllTypes");
+  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypesSchema)) as object, "protobuf_test_messages.proto2.UnknownToTestAllTypes");
   m.repeatedInt32 = [];
   return m;
 }
@@ -2498,7 +2498,7 @@ function UnknownToTestAllTypes$read(r: Reader, end: number, m: UnknownToTestAllT
 let UnknownToTestAllTypes_OptionalGroup$prototype: object | undefined;
 
 function UnknownToTestAllTypes_OptionalGroup$new(): UnknownToTestAllTypes_OptionalGroup {
-  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= prototypeOf(UnknownToTestAllTypes_OptionalGroupSchema), "protobuf_test_messages.proto2.UnknownToTestAllTypes.OptionalGroup");
+  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypes_OptionalGroupSchema)) as object, "protobuf_test_messages.proto2.UnknownToTestAllTypes.OptionalGroup");
   return m;
 }
 
@@ -2538,7 +2538,7 @@ function UnknownToTestAllTypes_OptionalGroup$read(r: Reader, end: number, m: Unk
 let NullHypothesisProto2$prototype: object | undefined;
 
 function NullHypothesisProto2$new(): NullHypothesisProto2 {
-  const m = withDefaults<NullHypothesisProto2>(NullHypothesisProto2$prototype ??= prototypeOf(NullHypothesisProto2Schema), "protobuf_test_messages.proto2.NullHypothesisProto2");
+  const m = withDefaults<NullHypothesisProto2>(NullHypothesisProto2$prototype ??= Object.getPrototypeOf(create(NullHypothesisProto2Schema)) as object, "protobuf_test_messages.proto2.NullHypothesisProto2");
   return m;
 }
 
@@ -2569,7 +2569,7 @@ function NullHypothesisProto2$read(r: Reader, end: number, m: NullHypothesisProt
 let EnumOnlyProto2$prototype: object | undefined;
 
 function EnumOnlyProto2$new(): EnumOnlyProto2 {
-  const m = withDefaults<EnumOnlyProto2>(EnumOnlyProto2$prototype ??= prototypeOf(EnumOnlyProto2Schema), "protobuf_test_messages.proto2.EnumOnlyProto2");
+  const m = withDefaults<EnumOnlyProto2>(EnumOnlyProto2$prototype ??= Object.getPrototypeOf(create(EnumOnlyProto2Schema)) as object, "protobuf_test_messages.proto2.EnumOnlyProto2");
   return m;
 }
 
@@ -2600,7 +2600,7 @@ function EnumOnlyProto2$read(r: Reader, end: number, m: EnumOnlyProto2 = EnumOnl
 let OneStringProto2$prototype: object | undefined;
 
 function OneStringProto2$new(): OneStringProto2 {
-  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= prototypeOf(OneStringProto2Schema), "protobuf_test_messages.proto2.OneStringProto2");
+  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= Object.getPrototypeOf(create(OneStringProto2Schema)) as object, "protobuf_test_messages.proto2.OneStringProto2");
   return m;
 }
 
@@ -2639,7 +2639,7 @@ function OneStringProto2$read(r: Reader, end: number, m: OneStringProto2 = OneSt
 let ProtoWithKeywords$prototype: object | undefined;
 
 function ProtoWithKeywords$new(): ProtoWithKeywords {
-  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= prototypeOf(ProtoWithKeywordsSchema), "protobuf_test_messages.proto2.ProtoWithKeywords");
+  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= Object.getPrototypeOf(create(ProtoWithKeywordsSchema)) as object, "protobuf_test_messages.proto2.ProtoWithKeywords");
   m.requires = [];
   return m;
 }
@@ -2689,7 +2689,7 @@ function ProtoWithKeywords$read(r: Reader, end: number, m: ProtoWithKeywords = P
 let TestAllRequiredTypesProto2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2$new(): TestAllRequiredTypesProto2 {
-  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= prototypeOf(TestAllRequiredTypesProto2Schema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2");
+  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2Schema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2");
   return m;
 }
 
@@ -3000,7 +3000,7 @@ function TestAllRequiredTypesProto2$read(r: Reader, end: number, m: TestAllRequi
 let TestAllRequiredTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_NestedMessage$new(): TestAllRequiredTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllRequiredTypesProto2_NestedMessageSchema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.NestedMessage");
   return m;
 }
 
@@ -3053,7 +3053,7 @@ function TestAllRequiredTypesProto2_NestedMessage$read(r: Reader, end: number, m
 let TestAllRequiredTypesProto2_Data$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_Data$new(): TestAllRequiredTypesProto2_Data {
-  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= prototypeOf(TestAllRequiredTypesProto2_DataSchema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.Data");
+  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_DataSchema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.Data");
   return m;
 }
 
@@ -3102,7 +3102,7 @@ function TestAllRequiredTypesProto2_Data$read(r: Reader, end: number, m: TestAll
 let TestAllRequiredTypesProto2_MessageSetCorrect$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrect$new(): TestAllRequiredTypesProto2_MessageSetCorrect {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrect>(TestAllRequiredTypesProto2_MessageSetCorrect$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectSchema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrect");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrect>(TestAllRequiredTypesProto2_MessageSetCorrect$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectSchema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrect");
   return m;
 }
 
@@ -3133,7 +3133,7 @@ function TestAllRequiredTypesProto2_MessageSetCorrect$read(r: Reader, end: numbe
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
   return m;
 }
 
@@ -3174,7 +3174,7 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read(r: Reader, 
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
   return m;
 }
 
@@ -3215,7 +3215,7 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$read(r: Reader, 
 let TestLargeOneof$prototype: object | undefined;
 
 function TestLargeOneof$new(): TestLargeOneof {
-  const m = withDefaults<TestLargeOneof>(TestLargeOneof$prototype ??= prototypeOf(TestLargeOneofSchema), "protobuf_test_messages.proto2.TestLargeOneof");
+  const m = withDefaults<TestLargeOneof>(TestLargeOneof$prototype ??= Object.getPrototypeOf(create(TestLargeOneofSchema)) as object, "protobuf_test_messages.proto2.TestLargeOneof");
   m.largeOneof = { case: undefined };
   return m;
 }
@@ -3299,7 +3299,7 @@ function TestLargeOneof$read(r: Reader, end: number, m: TestLargeOneof = TestLar
 let TestLargeOneof_A1$prototype: object | undefined;
 
 function TestLargeOneof_A1$new(): TestLargeOneof_A1 {
-  const m = withDefaults<TestLargeOneof_A1>(TestLargeOneof_A1$prototype ??= prototypeOf(TestLargeOneof_A1Schema), "protobuf_test_messages.proto2.TestLargeOneof.A1");
+  const m = withDefaults<TestLargeOneof_A1>(TestLargeOneof_A1$prototype ??= Object.getPrototypeOf(create(TestLargeOneof_A1Schema)) as object, "protobuf_test_messages.proto2.TestLargeOneof.A1");
   return m;
 }
 
@@ -3330,7 +3330,7 @@ function TestLargeOneof_A1$read(r: Reader, end: number, m: TestLargeOneof_A1 = T
 let TestLargeOneof_A2$prototype: object | undefined;
 
 function TestLargeOneof_A2$new(): TestLargeOneof_A2 {
-  const m = withDefaults<TestLargeOneof_A2>(TestLargeOneof_A2$prototype ??= prototypeOf(TestLargeOneof_A2Schema), "protobuf_test_messages.proto2.TestLargeOneof.A2");
+  const m = withDefaults<TestLargeOneof_A2>(TestLargeOneof_A2$prototype ??= Object.getPrototypeOf(create(TestLargeOneof_A2Schema)) as object, "protobuf_test_messages.proto2.TestLargeOneof.A2");
   return m;
 }
 
@@ -3361,7 +3361,7 @@ function TestLargeOneof_A2$read(r: Reader, end: number, m: TestLargeOneof_A2 = T
 let TestLargeOneof_A3$prototype: object | undefined;
 
 function TestLargeOneof_A3$new(): TestLargeOneof_A3 {
-  const m = withDefaults<TestLargeOneof_A3>(TestLargeOneof_A3$prototype ??= prototypeOf(TestLargeOneof_A3Schema), "protobuf_test_messages.proto2.TestLargeOneof.A3");
+  const m = withDefaults<TestLargeOneof_A3>(TestLargeOneof_A3$prototype ??= Object.getPrototypeOf(create(TestLargeOneof_A3Schema)) as object, "protobuf_test_messages.proto2.TestLargeOneof.A3");
   return m;
 }
 
@@ -3392,7 +3392,7 @@ function TestLargeOneof_A3$read(r: Reader, end: number, m: TestLargeOneof_A3 = T
 let TestLargeOneof_A4$prototype: object | undefined;
 
 function TestLargeOneof_A4$new(): TestLargeOneof_A4 {
-  const m = withDefaults<TestLargeOneof_A4>(TestLargeOneof_A4$prototype ??= prototypeOf(TestLargeOneof_A4Schema), "protobuf_test_messages.proto2.TestLargeOneof.A4");
+  const m = withDefaults<TestLargeOneof_A4>(TestLargeOneof_A4$prototype ??= Object.getPrototypeOf(create(TestLargeOneof_A4Schema)) as object, "protobuf_test_messages.proto2.TestLargeOneof.A4");
   return m;
 }
 
@@ -3423,7 +3423,7 @@ function TestLargeOneof_A4$read(r: Reader, end: number, m: TestLargeOneof_A4 = T
 let TestLargeOneof_A5$prototype: object | undefined;
 
 function TestLargeOneof_A5$new(): TestLargeOneof_A5 {
-  const m = withDefaults<TestLargeOneof_A5>(TestLargeOneof_A5$prototype ??= prototypeOf(TestLargeOneof_A5Schema), "protobuf_test_messages.proto2.TestLargeOneof.A5");
+  const m = withDefaults<TestLargeOneof_A5>(TestLargeOneof_A5$prototype ??= Object.getPrototypeOf(create(TestLargeOneof_A5Schema)) as object, "protobuf_test_messages.proto2.TestLargeOneof.A5");
   return m;
 }
 

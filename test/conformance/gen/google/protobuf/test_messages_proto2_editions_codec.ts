@@ -20,7 +20,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { EnumOnlyProto2, EnumOnlyProto2Schema, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, NullHypothesisProto2Schema, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneofSchema, TestLargeOneof_A1, TestLargeOneof_A1Schema, TestLargeOneof_A2, TestLargeOneof_A2Schema, TestLargeOneof_A3, TestLargeOneof_A3Schema, TestLargeOneof_A4, TestLargeOneof_A4Schema, TestLargeOneof_A5, TestLargeOneof_A5Schema, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_editions_pb.ts";
 import { ForeignMessageProto2Schema, GroupFieldSchema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -857,7 +857,7 @@ export function decodeTestLargeOneof_A5(bytes: Uint8Array): TestLargeOneof_A5 {
 let TestAllTypesProto2$prototype: object | undefined;
 
 function TestAllTypesProto2$new(): TestAllTypesProto2 {
-  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= prototypeOf(TestAllTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2");
+  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2");
   m.repeatedInt32 = [];
   m.repeatedInt64 = [];
   m.repeatedUint32 = [];
@@ -2053,7 +2053,7 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
 let TestAllTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllTypesProto2_NestedMessage$new(): TestAllTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage");
   return m;
 }
 
@@ -2097,7 +2097,7 @@ function TestAllTypesProto2_NestedMessage$read(r: Reader, end: number, m: TestAl
 let TestAllTypesProto2_Data$prototype: object | undefined;
 
 function TestAllTypesProto2_Data$new(): TestAllTypesProto2_Data {
-  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= prototypeOf(TestAllTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data");
+  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_DataSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data");
   return m;
 }
 
@@ -2142,7 +2142,7 @@ function TestAllTypesProto2_Data$read(r: Reader, end: number, m: TestAllTypesPro
 let TestAllTypesProto2_MultiWordGroupField$prototype: object | undefined;
 
 function TestAllTypesProto2_MultiWordGroupField$new(): TestAllTypesProto2_MultiWordGroupField {
-  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= prototypeOf(TestAllTypesProto2_MultiWordGroupFieldSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField");
+  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MultiWordGroupFieldSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField");
   return m;
 }
 
@@ -2215,7 +2215,7 @@ function TestAllTypesProto2_MessageSetCorrect$read(r: Reader, end: number, m: Te
 let TestAllTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension1$new(): TestAllTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
   return m;
 }
 
@@ -2254,7 +2254,7 @@ function TestAllTypesProto2_MessageSetCorrectExtension1$read(r: Reader, end: num
 let TestAllTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension2$new(): TestAllTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
   return m;
 }
 
@@ -2355,7 +2355,7 @@ function TestAllTypesProto2_ExtensionWithOneof$read(r: Reader, end: number, m: T
 let ForeignMessageProto2$prototype: object | undefined;
 
 function ForeignMessageProto2$new(): ForeignMessageProto2 {
-  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= prototypeOf(ForeignMessageProto2Schema), "protobuf_test_messages.editions.proto2.ForeignMessageProto2");
+  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= Object.getPrototypeOf(create(ForeignMessageProto2Schema)) as object, "protobuf_test_messages.editions.proto2.ForeignMessageProto2");
   return m;
 }
 
@@ -2394,7 +2394,7 @@ function ForeignMessageProto2$read(r: Reader, end: number, m: ForeignMessageProt
 let GroupField$prototype: object | undefined;
 
 function GroupField$new(): GroupField {
-  const m = withDefaults<GroupField>(GroupField$prototype ??= prototypeOf(GroupFieldSchema), "protobuf_test_messages.editions.proto2.GroupField");
+  const m = withDefaults<GroupField>(GroupField$prototype ??= Object.getPrototypeOf(create(GroupFieldSchema)) as object, "protobuf_test_messages.editions.proto2.GroupField");
   return m;
 }
 
@@ -2438,7 +2438,7 @@ function GroupField$read(r: Reader, end: number, m: GroupField = GroupField$new(
 let UnknownToTestAllTypes$prototype: object | undefined;
 
 function UnknownToTestAllTypes$new(): UnknownToTestAllTypes {
-  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= prototypeOf(UnknownToTestAllTypesSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes");
+  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypesSchema)) as object, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes");
   m.repeatedInt32 = [];
   return m;
 }
@@ -2503,7 +2503,7 @@ function UnknownToTestAllTypes$read(r: Reader, end: number, m: UnknownToTestAllT
 let UnknownToTestAllTypes_OptionalGroup$prototype: object | undefined;
 
 function UnknownToTestAllTypes_OptionalGroup$new(): UnknownToTestAllTypes_OptionalGroup {
-  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= prototypeOf(UnknownToTestAllTypes_OptionalGroupSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup");
+  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypes_OptionalGroupSchema)) as object, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup");
   return m;
 }
 
@@ -2599,7 +2599,7 @@ function EnumOnlyProto2$read(r: Reader, end: number, m: EnumOnlyProto2 = EnumOnl
 let OneStringProto2$prototype: object | undefined;
 
 function OneStringProto2$new(): OneStringProto2 {
-  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= prototypeOf(OneStringProto2Schema), "protobuf_test_messages.editions.proto2.OneStringProto2");
+  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= Object.getPrototypeOf(create(OneStringProto2Schema)) as object, "protobuf_test_messages.editions.proto2.OneStringProto2");
   return m;
 }
 
@@ -2638,7 +2638,7 @@ function OneStringProto2$read(r: Reader, end: number, m: OneStringProto2 = OneSt
 let ProtoWithKeywords$prototype: object | undefined;
 
 function ProtoWithKeywords$new(): ProtoWithKeywords {
-  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= prototypeOf(ProtoWithKeywordsSchema), "protobuf_test_messages.editions.proto2.ProtoWithKeywords");
+  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= Object.getPrototypeOf(create(ProtoWithKeywordsSchema)) as object, "protobuf_test_messages.editions.proto2.ProtoWithKeywords");
   m.requires = [];
   return m;
 }
@@ -2688,7 +2688,7 @@ function ProtoWithKeywords$read(r: Reader, end: number, m: ProtoWithKeywords = P
 let TestAllRequiredTypesProto2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2$new(): TestAllRequiredTypesProto2 {
-  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= prototypeOf(TestAllRequiredTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2");
+  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2");
   return m;
 }
 
@@ -2999,7 +2999,7 @@ function TestAllRequiredTypesProto2$read(r: Reader, end: number, m: TestAllRequi
 let TestAllRequiredTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_NestedMessage$new(): TestAllRequiredTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllRequiredTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage");
   return m;
 }
 
@@ -3052,7 +3052,7 @@ function TestAllRequiredTypesProto2_NestedMessage$read(r: Reader, end: number, m
 let TestAllRequiredTypesProto2_Data$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_Data$new(): TestAllRequiredTypesProto2_Data {
-  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= prototypeOf(TestAllRequiredTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data");
+  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_DataSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data");
   return m;
 }
 
@@ -3129,7 +3129,7 @@ function TestAllRequiredTypesProto2_MessageSetCorrect$read(r: Reader, end: numbe
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
   return m;
 }
 
@@ -3170,7 +3170,7 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read(r: Reader, 
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
   return m;
 }
 
