@@ -37,7 +37,7 @@ const mayImport: Record<string, readonly string[]> = {
   connection: ["call", "stream", "frame", "metadata", "transport/transport.ts", "error"],
   wire1: ["call", "stream/payload.ts", "frame", "transport/transport.ts", "error"],
   handshake: ["call/limits.ts", "frame", "transport/transport.ts", "error"],
-  codec: ["error"],
+  codec: ["stream/gather.ts", "error"],
   call: ["stream", "metadata", "error"],
   stream: ["error"],
   frame: ["error"],

@@ -16,7 +16,9 @@ export interface BulkSend {
   readonly flags: number;
   readonly methodId: number;
   readonly requestId: number;
-  readonly bytes: Uint8Array;
+  /** The message, one piece of memory after the other. */
+  readonly segments: Uint8Array[];
+  readonly byteCount: number;
   /** Object id and metadata, in the first frame. */
   readonly preface: Uint8Array | undefined;
   /** For a request with a deadline: written into the first frame. Else 0. */
@@ -68,7 +70,7 @@ export class BulkQueue {
     while (this.#queue.length > 0 && !this.#transport.isCongested) {
       const send = this.#queue.shift() as BulkSend;
       this.#sendPiece(send);
-      if (send.sentBytes < send.bytes.byteLength) this.#queue.push(send);
+      if (send.sentBytes < send.byteCount) this.#queue.push(send);
       else send.onSent();
       this.#transport.flush();
     }
@@ -81,14 +83,14 @@ export class BulkQueue {
     const prefixBytes = (isFirst ? 4 : 0) + (hasDeadline ? 4 : 0) + (preface?.byteLength ?? 0);
     const pieceBytes = Math.min(
       maxFramePayloadBytes - prefixBytes,
-      send.bytes.byteLength - send.sentBytes,
+      send.byteCount - send.sentBytes,
     );
     const end = send.sentBytes + pieceBytes;
     const kind = isFirst ? send.kind : FrameKind.Continue;
     const flags =
       (isFirst ? send.flags : send.flags & FrameFlag.FromCallee) |
       (hasDeadline ? FrameFlag.Deadline : 0) |
-      (end < send.bytes.byteLength ? FrameFlag.More : 0);
+      (end < send.byteCount ? FrameFlag.More : 0);
     const methodId = isFirst ? send.methodId : 0;
     const payloadBytes = prefixBytes + pieceBytes;
 
@@ -97,7 +99,7 @@ export class BulkQueue {
     writeHeader(view, start, payloadBytes, kind, flags, methodId, send.requestId);
     let at = start + headerBytes;
     if (isFirst) {
-      view.setUint32(at, send.bytes.byteLength, true);
+      view.setUint32(at, send.byteCount, true);
       at += 4;
     }
     if (hasDeadline) {
@@ -108,10 +110,27 @@ export class BulkQueue {
       this.#transport.buffer.set(preface, at);
       at += preface.byteLength;
     }
-    this.#transport.buffer.set(send.bytes.subarray(send.sentBytes, end), at);
+    takeFrom(send.segments, pieceBytes, this.#transport.buffer, at);
     this.#transport.commit(at + pieceBytes);
     this.#onFrame(kind, flags, methodId, send.requestId, payloadBytes);
     send.sentBytes = end;
+  }
+}
+
+// Moves the first bytes of the segments, and forgets what has been moved.
+function takeFrom(segments: Uint8Array[], byteCount: number, target: Uint8Array, at: number): void {
+  for (let left = byteCount; left > 0;) {
+    const segment = segments[0] as Uint8Array;
+    if (segment.byteLength <= left) {
+      target.set(segment, at);
+      segments.shift();
+    } else {
+      target.set(segment.subarray(0, left), at);
+      segments[0] = segment.subarray(left);
+    }
+    const moved = Math.min(left, segment.byteLength);
+    at += moved;
+    left -= moved;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { allowances, type Limits } from "../call/limits.ts";
+import { gather } from "../stream/gather.ts";
 import type { PayloadWriter } from "../stream/payload.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
@@ -134,9 +135,8 @@ export class FrameOutlet {
     byteCount: number,
     onSent: () => void,
   ): BulkSend {
-    const bytes = new Uint8Array(byteCount);
-    writer.write(value, bytes, 0);
-    const send: BulkSend = { ...message, bytes, sentBytes: 0, onSent };
+    const segments = gather(writer, value, byteCount);
+    const send: BulkSend = { ...message, segments, byteCount, sentBytes: 0, onSent };
     this.#bulk.add(send);
     this.#oweFlush();
     return send;

@@ -82,6 +82,9 @@ export class IncomingCalls implements Responder {
 
   respond<T>(call: IncomingCall, writer: PayloadWriter<T>, value: T): void {
     if (call.isAnswered) return;
+    const stopReason = call.sender?.stopReason;
+    // Perhaps in the middle of a message, behind which only an error can come.
+    if (stopReason !== undefined) return this.fail(call, stopReason);
     try {
       const byteCount = writer.size(value);
       const { maxResponseBytes } = this.#options;

@@ -2,9 +2,13 @@
 
 import { PlugError } from "../error/plug-error.ts";
 
-// Memory is taken for at most this many times the bytes that have come: enough that a message of
-// 1 MiB is allocated once, and too little for a peer to take memory by announcing it.
+// Memory is asked for at most this many times the bytes that have come: enough that a message of
+// 1 MiB is allocated once, and too little for a peer to take memory by announcing it. Of long ones
+// no more than 1 MiB has to be moved, since that would hold everything up; what is asked for then is
+// taken only as it is written to.
 const growth = 16;
+const longBytes = 1024 * 1024;
+const longGrowth = 128;
 
 /** Collects the pieces of one message whose length was announced. */
 export class Reassembly {
@@ -55,7 +59,9 @@ export class Reassembly {
   #makeRoom(byteCount: number): void {
     const old = this.#buffer as Uint8Array;
     if (byteCount <= old.byteLength) return;
-    this.#buffer = new Uint8Array(Math.min(this.totalBytes, byteCount * growth));
+    const factor = byteCount < longBytes ? growth : longGrowth;
+    // Not zeroed: nobody sees it before it is full.
+    this.#buffer = Bun.allocUnsafe(Math.min(this.totalBytes, byteCount * factor));
     this.#buffer.set(old.subarray(0, this.#receivedBytes));
   }
 }

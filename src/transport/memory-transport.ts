@@ -3,7 +3,7 @@
 import { SendBuffer } from "./send-buffer.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
-const highWaterBytes = 256 * 1024;
+const highWaterBytes = 64 * 1024;
 
 /** Two connected transports. Closing one ends the other. */
 export function memoryTransports(): [Transport, Transport] {

@@ -8,8 +8,9 @@ import { closeSync } from "node:fs";
 import { SendBuffer } from "./send-buffer.ts";
 import { plainBytes, type Receiver, type Transport } from "./transport.ts";
 
-// The kernel's buffer holds about 200 KiB; beyond as much again, bulk data can wait.
-const highWaterBytes = 256 * 1024;
+// The kernel's buffer holds about 200 KiB; beyond a piece more, bulk data can wait, so that small
+// frames find no more before them.
+const highWaterBytes = 64 * 1024;
 
 /** The part of Bun's socket that is used here. */
 interface BunSocket {

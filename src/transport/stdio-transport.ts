@@ -9,7 +9,7 @@ import type { ByteSource } from "./byte-source.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
-const highWaterBytes = 256 * 1024;
+const highWaterBytes = 64 * 1024;
 // Between a write that failed and the end of the connection.
 const brokenGraceMs = 50;
 

@@ -551,6 +551,19 @@ describe("a call of the peer that streams", () => {
     expect(peer.connection.outstandingBytes.received).toBe(0);
   });
 
+  test("is answered with an error where its deadline cut a message, whatever the handler says", async () => {
+    const { peer, call } = await called(ServerStreams);
+    peer.transport.onWrite = () => (peer.transport.isCongested = true);
+    call.sender?.send(bytesWriter, patternBytes(99_000));
+    const [piece] = await peer.sent();
+
+    call.due();
+    call.respond(bytesWriter, bytes(3));
+
+    expect([piece?.kind, (piece?.flags ?? 0) & FrameFlag.More]).toEqual([FrameKind.Message, 1]);
+    expect(kinds(await peer.sent())).toEqual([FrameKind.Error]);
+  });
+
   test("that is answered early has its id taken: another request of it is refused", async () => {
     const { peer, call } = await called(ClientStreams);
     call.respond(bytesWriter, bytes(3));

@@ -201,7 +201,7 @@ describe.each(Object.keys(makers))("a transport: %s", (name) => {
 describe.each(["memory", "socket", "stdio on FIFOs"])(
   "a transport whose peer is slow: %s",
   (name) => {
-    test("is congested when more than 256 KiB wait, and says when they do not any more", async () => {
+    test("is congested when more than 64 KiB wait, and says when they do not any more", async () => {
       const [left, right] = (makers[name] as () => Ends)();
       open.push(left, right);
       const [leftLog, rightLog] = [new ByteLog(), new ByteLog()];
@@ -223,7 +223,7 @@ describe.each(["memory", "socket", "stdio on FIFOs"])(
         true,
         false,
       ]);
-      expect(byteCount).toBeGreaterThan(256 * 1024);
+      expect(byteCount).toBeGreaterThan(64 * 1024);
       // The kernel has room of its own, and a sink that was given a batch takes all of it.
       expect(byteCount).toBeLessThan(4 * 1024 * 1024);
       expect(leftLog.writableCount).toBe(1);

@@ -1,5 +1,6 @@
 // Values with a length before them: bytes and strings.
 
+import { gatherBytes, leaveOut } from "../../stream/gather.ts";
 import type { Reader } from "../reader.ts";
 import { lengthSize, writeVarint } from "./varint.ts";
 
@@ -56,6 +57,7 @@ export const bytes = {
     let pos = writeVarint(length, buffer, at);
     // A loop is faster up to 16 bytes: 15 ns, and 7 for 4; set takes 17.
     if (length > 16) {
+      if (length >= gatherBytes && leaveOut(value, pos)) return pos;
       buffer.set(value, pos);
       return pos + length;
     }
