@@ -1,7 +1,8 @@
 // Reads what comes in on a descriptor, or on a stream that Bun made.
 
 import { closeSync } from "node:fs";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
+import type * as NodeStream from "node:stream";
 
 import { plainBytes } from "./transport.ts";
 
@@ -37,13 +38,19 @@ export function descriptorSource(options: DescriptorOptions): ByteSource {
 
 /** For where there is no descriptor: a stream of `Bun.spawn`. It cannot be unreferenced. */
 export function streamSource(stream: ReadableStream<Uint8Array>): ByteSource {
-  const readable = Readable.fromWeb(stream as never);
+  const readable = readableOf(stream);
   return {
     start: (sink) => feed(readable, sink),
     ref() {},
     unref() {},
     close: () => void readable.destroy(),
   };
+}
+
+// Loaded when there is a stream to read, since it takes 5 ms, which a plugin on a socket is spared.
+function readableOf(stream: ReadableStream<Uint8Array>): Readable {
+  const { Readable } = require("node:stream") as typeof NodeStream;
+  return Readable.fromWeb(stream as never);
 }
 
 /** Whether what it is about keeps the process running. */
@@ -107,7 +114,7 @@ class DescriptorSource implements ByteSource {
   start(sink: ByteSink): void {
     if (this.#isClosed) return;
     this.#sink = sink;
-    this.#readable = Readable.fromWeb(Bun.file(this.#fd).stream() as never);
+    this.#readable = readableOf(Bun.file(this.#fd).stream());
     this.#reference = feed(this.#readable, {
       chunk: (bytes) => this.#sink?.chunk(bytes),
       end: (cause) => this.#end(cause),
