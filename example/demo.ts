@@ -31,6 +31,8 @@ async function demo(): Promise<void> {
     "--compile",
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
+    "--bytecode",
+    "--format=esm",
     "example/kv/plugin.ts",
     "--outfile",
     path,

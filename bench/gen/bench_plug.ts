@@ -5,11 +5,9 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, loadService, notEncodable, reader, runService, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
-import type { Element, ProduceRequest, Total } from "./bench_pb.ts";
-import { ElementSchema, ProduceRequestSchema, TotalSchema } from "./bench_pb.ts";
+import { bytes, bytesOf, isMade, loadService, notEncodable, reader, runService, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { Element, ElementSchema, ProduceRequest, ProduceRequestSchema, Total, TotalSchema } from "./bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * @generated from service bench.Stream
@@ -107,12 +105,12 @@ export interface StreamHandler {
 
 const Element$codec: MessageCodec<Element, MessageInitShape<typeof ElementSchema>> = {
   typeName: "bench.Element",
-  from: (init) => create(ElementSchema, init),
+  from: (init) => Element$from(init ?? {}),
   size(m) {
     try {
       return Element$size(m);
     } catch (error) {
-      throw notEncodable(ElementSchema, m, error);
+      throw notEncodable("bench.Element", m, Element$size, error);
     }
   },
   write: Element$write,
@@ -121,12 +119,12 @@ const Element$codec: MessageCodec<Element, MessageInitShape<typeof ElementSchema
 
 const ProduceRequest$codec: MessageCodec<ProduceRequest, MessageInitShape<typeof ProduceRequestSchema>> = {
   typeName: "bench.ProduceRequest",
-  from: (init) => create(ProduceRequestSchema, init),
+  from: (init) => ProduceRequest$from(init ?? {}),
   size(m) {
     try {
       return ProduceRequest$size(m);
     } catch (error) {
-      throw notEncodable(ProduceRequestSchema, m, error);
+      throw notEncodable("bench.ProduceRequest", m, ProduceRequest$size, error);
     }
   },
   write: ProduceRequest$write,
@@ -135,12 +133,12 @@ const ProduceRequest$codec: MessageCodec<ProduceRequest, MessageInitShape<typeof
 
 const Total$codec: MessageCodec<Total, MessageInitShape<typeof TotalSchema>> = {
   typeName: "bench.Total",
-  from: (init) => create(TotalSchema, init),
+  from: (init) => Total$from(init ?? {}),
   size(m) {
     try {
       return Total$size(m);
     } catch (error) {
-      throw notEncodable(TotalSchema, m, error);
+      throw notEncodable("bench.Total", m, Total$size, error);
     }
   },
   write: Total$write,
@@ -326,6 +324,11 @@ function Element$new(): Element {
   return { $typeName: "bench.Element", data: bytes.empty };
 }
 
+function Element$from(i: MessageInitShape<typeof ElementSchema>): Element {
+  if (isMade(i, "bench.Element")) return i as Element;
+  return { $typeName: "bench.Element", data: bytesOf(i.data ?? bytes.empty) };
+}
+
 function Element$size(m: Element): number {
   let n = 0;
   if (m.data.length !== 0) n += 1 + bytes.size(m.data);
@@ -355,6 +358,11 @@ function Element$read(r: Reader, end: number, m: Element = Element$new()): Eleme
 
 function ProduceRequest$new(): ProduceRequest {
   return { $typeName: "bench.ProduceRequest", count: 0, elementBytes: 0 };
+}
+
+function ProduceRequest$from(i: MessageInitShape<typeof ProduceRequestSchema>): ProduceRequest {
+  if (isMade(i, "bench.ProduceRequest")) return i as ProduceRequest;
+  return { $typeName: "bench.ProduceRequest", count: i.count ?? 0, elementBytes: i.elementBytes ?? 0 };
 }
 
 function ProduceRequest$size(m: ProduceRequest): number {
@@ -391,6 +399,11 @@ function ProduceRequest$read(r: Reader, end: number, m: ProduceRequest = Produce
 
 function Total$new(): Total {
   return { $typeName: "bench.Total", count: 0 };
+}
+
+function Total$from(i: MessageInitShape<typeof TotalSchema>): Total {
+  if (isMade(i, "bench.Total")) return i as Total;
+  return { $typeName: "bench.Total", count: i.count ?? 0 };
 }
 
 function Total$size(m: Total): number {

@@ -62,6 +62,8 @@ export class Programs implements Disposable {
         "--compile",
         "--no-compile-autoload-dotenv",
         "--no-compile-autoload-bunfig",
+        "--bytecode",
+        "--format=esm",
         script,
         "--outfile",
         path,

@@ -6,12 +6,10 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, fixed32, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
-import type { BuildRequest, BuildResponse, ReadRequest, ReadResponse, ReportRequest, ReportResponse } from "./build_pb.ts";
-import { BuildRequestSchema, BuildResponseSchema, ReadRequestSchema, ReadResponseSchema, ReportRequestSchema, ReportResponseSchema } from "./build_pb.ts";
+import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BuildRequest, BuildRequestSchema, BuildResponse, BuildResponseSchema, ReadRequest, ReadRequestSchema, ReadResponse, ReadResponseSchema, ReportRequest, ReportRequestSchema, ReportResponse, ReportResponseSchema } from "./build_pb.ts";
 
 /**
  * Builder is the plugin.
@@ -43,12 +41,12 @@ export interface BuilderHandler {
 
 const BuildRequest$codec: MessageCodec<BuildRequest, MessageInitShape<typeof BuildRequestSchema>> = {
   typeName: "example.BuildRequest",
-  from: (init) => create(BuildRequestSchema, init),
+  from: (init) => BuildRequest$from(init ?? {}),
   size(m) {
     try {
       return BuildRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(BuildRequestSchema, m, error);
+      throw notEncodable("example.BuildRequest", m, BuildRequest$size, error);
     }
   },
   write: (m, b, p) => BuildRequest$write(beginWrite(m, BuildRequest$size), b, p),
@@ -57,12 +55,12 @@ const BuildRequest$codec: MessageCodec<BuildRequest, MessageInitShape<typeof Bui
 
 const BuildResponse$codec: MessageCodec<BuildResponse, MessageInitShape<typeof BuildResponseSchema>> = {
   typeName: "example.BuildResponse",
-  from: (init) => create(BuildResponseSchema, init),
+  from: (init) => BuildResponse$from(init ?? {}),
   size(m) {
     try {
       return BuildResponse$size(m);
     } catch (error) {
-      throw notEncodable(BuildResponseSchema, m, error);
+      throw notEncodable("example.BuildResponse", m, BuildResponse$size, error);
     }
   },
   write: BuildResponse$write,
@@ -174,12 +172,12 @@ export interface FilesHandler {
 
 const ReadRequest$codec: MessageCodec<ReadRequest, MessageInitShape<typeof ReadRequestSchema>> = {
   typeName: "example.ReadRequest",
-  from: (init) => create(ReadRequestSchema, init),
+  from: (init) => ReadRequest$from(init ?? {}),
   size(m) {
     try {
       return ReadRequest$size(m);
     } catch (error) {
-      throw notEncodable(ReadRequestSchema, m, error);
+      throw notEncodable("example.ReadRequest", m, ReadRequest$size, error);
     }
   },
   write: ReadRequest$write,
@@ -188,12 +186,12 @@ const ReadRequest$codec: MessageCodec<ReadRequest, MessageInitShape<typeof ReadR
 
 const ReadResponse$codec: MessageCodec<ReadResponse, MessageInitShape<typeof ReadResponseSchema>> = {
   typeName: "example.ReadResponse",
-  from: (init) => create(ReadResponseSchema, init),
+  from: (init) => ReadResponse$from(init ?? {}),
   size(m) {
     try {
       return ReadResponse$size(m);
     } catch (error) {
-      throw notEncodable(ReadResponseSchema, m, error);
+      throw notEncodable("example.ReadResponse", m, ReadResponse$size, error);
     }
   },
   write: ReadResponse$write,
@@ -305,12 +303,12 @@ export interface ProgressHandler {
 
 const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof ReportRequestSchema>> = {
   typeName: "example.ReportRequest",
-  from: (init) => create(ReportRequestSchema, init),
+  from: (init) => ReportRequest$from(init ?? {}),
   size(m) {
     try {
       return ReportRequest$size(m);
     } catch (error) {
-      throw notEncodable(ReportRequestSchema, m, error);
+      throw notEncodable("example.ReportRequest", m, ReportRequest$size, error);
     }
   },
   write: ReportRequest$write,
@@ -319,12 +317,12 @@ const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof R
 
 const ReportResponse$codec: MessageCodec<ReportResponse, MessageInitShape<typeof ReportResponseSchema>> = {
   typeName: "example.ReportResponse",
-  from: (init) => create(ReportResponseSchema, init),
+  from: (init) => ReportResponse$from(init ?? {}),
   size(m) {
     try {
       return ReportResponse$size(m);
     } catch (error) {
-      throw notEncodable(ReportResponseSchema, m, error);
+      throw notEncodable("example.ReportResponse", m, ReportResponse$size, error);
     }
   },
   write: ReportResponse$write,
@@ -410,6 +408,13 @@ function BuildRequest$new(): BuildRequest {
   return { $typeName: "example.BuildRequest", paths: [] };
 }
 
+function BuildRequest$from(i: MessageInitShape<typeof BuildRequestSchema>): BuildRequest {
+  if (isMade(i, "example.BuildRequest")) return i as BuildRequest;
+  const m: BuildRequest = { $typeName: "example.BuildRequest", paths: i.paths ?? [] };
+  if (i.progress != null) m.progress = Ref$from(i.progress);
+  return m;
+}
+
 function BuildRequest$size(m: BuildRequest): number {
   let n = 0;
   for (const v of m.paths) n += 1 + string.size(v);
@@ -446,6 +451,11 @@ function BuildResponse$new(): BuildResponse {
   return { $typeName: "example.BuildResponse", summary: "" };
 }
 
+function BuildResponse$from(i: MessageInitShape<typeof BuildResponseSchema>): BuildResponse {
+  if (isMade(i, "example.BuildResponse")) return i as BuildResponse;
+  return { $typeName: "example.BuildResponse", summary: i.summary ?? "" };
+}
+
 function BuildResponse$size(m: BuildResponse): number {
   let n = 0;
   if (m.summary !== "") n += 1 + string.size(m.summary);
@@ -475,6 +485,11 @@ function BuildResponse$read(r: Reader, end: number, m: BuildResponse = BuildResp
 
 function ReadRequest$new(): ReadRequest {
   return { $typeName: "example.ReadRequest", path: "" };
+}
+
+function ReadRequest$from(i: MessageInitShape<typeof ReadRequestSchema>): ReadRequest {
+  if (isMade(i, "example.ReadRequest")) return i as ReadRequest;
+  return { $typeName: "example.ReadRequest", path: i.path ?? "" };
 }
 
 function ReadRequest$size(m: ReadRequest): number {
@@ -508,6 +523,11 @@ function ReadResponse$new(): ReadResponse {
   return { $typeName: "example.ReadResponse", text: "" };
 }
 
+function ReadResponse$from(i: MessageInitShape<typeof ReadResponseSchema>): ReadResponse {
+  if (isMade(i, "example.ReadResponse")) return i as ReadResponse;
+  return { $typeName: "example.ReadResponse", text: i.text ?? "" };
+}
+
 function ReadResponse$size(m: ReadResponse): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -537,6 +557,11 @@ function ReadResponse$read(r: Reader, end: number, m: ReadResponse = ReadRespons
 
 function ReportRequest$new(): ReportRequest {
   return { $typeName: "example.ReportRequest", path: "", doneCount: 0 };
+}
+
+function ReportRequest$from(i: MessageInitShape<typeof ReportRequestSchema>): ReportRequest {
+  if (isMade(i, "example.ReportRequest")) return i as ReportRequest;
+  return { $typeName: "example.ReportRequest", path: i.path ?? "", doneCount: i.doneCount ?? 0 };
 }
 
 function ReportRequest$size(m: ReportRequest): number {
@@ -575,6 +600,11 @@ function ReportResponse$new(): ReportResponse {
   return { $typeName: "example.ReportResponse" };
 }
 
+function ReportResponse$from(i: MessageInitShape<typeof ReportResponseSchema>): ReportResponse {
+  if (isMade(i, "example.ReportResponse")) return i as ReportResponse;
+  return { $typeName: "example.ReportResponse" };
+}
+
 function ReportResponse$size(m: ReportResponse): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -596,6 +626,11 @@ function ReportResponse$read(r: Reader, end: number, m: ReportResponse = ReportR
 
 function Ref$new(): Ref {
   return { $typeName: "plugpb.Ref", object: 0, origin: 0, service: "" };
+}
+
+function Ref$from(i: MessageInitShape<typeof RefSchema>): Ref {
+  if (isMade(i, "plugpb.Ref")) return i as Ref;
+  return { $typeName: "plugpb.Ref", object: i.object ?? 0, origin: i.origin ?? 0, service: i.service ?? "" };
 }
 
 function Ref$size(m: Ref): number {

@@ -8,11 +8,9 @@
 /* eslint-disable */
 
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, held, hold, loadService, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
-import type { Empty, GetRequest, GetResponse, MarshalRequest, MarshalResponse, PutRequest } from "./example_pb.ts";
-import { EmptySchema, GetRequestSchema, GetResponseSchema, MarshalRequestSchema, MarshalResponseSchema, PutRequestSchema } from "./example_pb.ts";
+import { beginSize, beginWrite, bytes, bytesOf, held, hold, isMade, loadService, mapOf, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Empty, EmptySchema, GetRequest, GetRequestSchema, GetResponse, GetResponseSchema, MarshalRequest, MarshalRequestSchema, MarshalResponse, MarshalResponseSchema, PutRequest, PutRequestSchema } from "./example_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 import type { Any, AnySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -59,12 +57,12 @@ export interface KVHandler {
 
 const GetRequest$codec: MessageCodec<GetRequest, MessageInitShape<typeof GetRequestSchema>> = {
   typeName: "example.GetRequest",
-  from: (init) => create(GetRequestSchema, init),
+  from: (init) => GetRequest$from(init ?? {}),
   size(m) {
     try {
       return GetRequest$size(m);
     } catch (error) {
-      throw notEncodable(GetRequestSchema, m, error);
+      throw notEncodable("example.GetRequest", m, GetRequest$size, error);
     }
   },
   write: GetRequest$write,
@@ -73,12 +71,12 @@ const GetRequest$codec: MessageCodec<GetRequest, MessageInitShape<typeof GetRequ
 
 const GetResponse$codec: MessageCodec<GetResponse, MessageInitShape<typeof GetResponseSchema>> = {
   typeName: "example.GetResponse",
-  from: (init) => create(GetResponseSchema, init),
+  from: (init) => GetResponse$from(init ?? {}),
   size(m) {
     try {
       return GetResponse$size(m);
     } catch (error) {
-      throw notEncodable(GetResponseSchema, m, error);
+      throw notEncodable("example.GetResponse", m, GetResponse$size, error);
     }
   },
   write: GetResponse$write,
@@ -87,12 +85,12 @@ const GetResponse$codec: MessageCodec<GetResponse, MessageInitShape<typeof GetRe
 
 const PutRequest$codec: MessageCodec<PutRequest, MessageInitShape<typeof PutRequestSchema>> = {
   typeName: "example.PutRequest",
-  from: (init) => create(PutRequestSchema, init),
+  from: (init) => PutRequest$from(init ?? {}),
   size(m) {
     try {
       return PutRequest$size(m);
     } catch (error) {
-      throw notEncodable(PutRequestSchema, m, error);
+      throw notEncodable("example.PutRequest", m, PutRequest$size, error);
     }
   },
   write: PutRequest$write,
@@ -101,12 +99,12 @@ const PutRequest$codec: MessageCodec<PutRequest, MessageInitShape<typeof PutRequ
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "example.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("example.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -240,12 +238,12 @@ export interface SerializerHandler {
 
 const MarshalRequest$codec: MessageCodec<MarshalRequest, MessageInitShape<typeof MarshalRequestSchema>> = {
   typeName: "example.MarshalRequest",
-  from: (init) => create(MarshalRequestSchema, init),
+  from: (init) => MarshalRequest$from(init ?? {}),
   size(m) {
     try {
       return MarshalRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MarshalRequestSchema, m, error);
+      throw notEncodable("example.MarshalRequest", m, MarshalRequest$size, error);
     }
   },
   write: (m, b, p) => MarshalRequest$write(beginWrite(m, MarshalRequest$size), b, p),
@@ -254,12 +252,12 @@ const MarshalRequest$codec: MessageCodec<MarshalRequest, MessageInitShape<typeof
 
 const MarshalResponse$codec: MessageCodec<MarshalResponse, MessageInitShape<typeof MarshalResponseSchema>> = {
   typeName: "example.MarshalResponse",
-  from: (init) => create(MarshalResponseSchema, init),
+  from: (init) => MarshalResponse$from(init ?? {}),
   size(m) {
     try {
       return MarshalResponse$size(m);
     } catch (error) {
-      throw notEncodable(MarshalResponseSchema, m, error);
+      throw notEncodable("example.MarshalResponse", m, MarshalResponse$size, error);
     }
   },
   write: MarshalResponse$write,
@@ -345,6 +343,11 @@ function GetRequest$new(): GetRequest {
   return { $typeName: "example.GetRequest", key: "" };
 }
 
+function GetRequest$from(i: MessageInitShape<typeof GetRequestSchema>): GetRequest {
+  if (isMade(i, "example.GetRequest")) return i as GetRequest;
+  return { $typeName: "example.GetRequest", key: i.key ?? "" };
+}
+
 function GetRequest$size(m: GetRequest): number {
   let n = 0;
   if (m.key !== "") n += 1 + string.size(m.key);
@@ -376,6 +379,11 @@ function GetResponse$new(): GetResponse {
   return { $typeName: "example.GetResponse", value: bytes.empty };
 }
 
+function GetResponse$from(i: MessageInitShape<typeof GetResponseSchema>): GetResponse {
+  if (isMade(i, "example.GetResponse")) return i as GetResponse;
+  return { $typeName: "example.GetResponse", value: bytesOf(i.value ?? bytes.empty) };
+}
+
 function GetResponse$size(m: GetResponse): number {
   let n = 0;
   if (m.value.length !== 0) n += 1 + bytes.size(m.value);
@@ -405,6 +413,11 @@ function GetResponse$read(r: Reader, end: number, m: GetResponse = GetResponse$n
 
 function PutRequest$new(): PutRequest {
   return { $typeName: "example.PutRequest", key: "", value: bytes.empty };
+}
+
+function PutRequest$from(i: MessageInitShape<typeof PutRequestSchema>): PutRequest {
+  if (isMade(i, "example.PutRequest")) return i as PutRequest;
+  return { $typeName: "example.PutRequest", key: i.key ?? "", value: bytesOf(i.value ?? bytes.empty) };
 }
 
 function PutRequest$size(m: PutRequest): number {
@@ -443,6 +456,11 @@ function Empty$new(): Empty {
   return { $typeName: "example.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "example.Empty")) return i as Empty;
+  return { $typeName: "example.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -464,6 +482,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function MarshalRequest$new(): MarshalRequest {
   return { $typeName: "example.MarshalRequest", data: {} };
+}
+
+function MarshalRequest$from(i: MessageInitShape<typeof MarshalRequestSchema>): MarshalRequest {
+  if (isMade(i, "example.MarshalRequest")) return i as MarshalRequest;
+  return { $typeName: "example.MarshalRequest", data: mapOf(i.data, Any$from) };
 }
 
 function MarshalRequest$size(m: MarshalRequest): number {
@@ -514,6 +537,11 @@ function MarshalResponse$new(): MarshalResponse {
   return { $typeName: "example.MarshalResponse", data: bytes.empty };
 }
 
+function MarshalResponse$from(i: MessageInitShape<typeof MarshalResponseSchema>): MarshalResponse {
+  if (isMade(i, "example.MarshalResponse")) return i as MarshalResponse;
+  return { $typeName: "example.MarshalResponse", data: bytesOf(i.data ?? bytes.empty) };
+}
+
 function MarshalResponse$size(m: MarshalResponse): number {
   let n = 0;
   if (m.data.length !== 0) n += 1 + bytes.size(m.data);
@@ -543,6 +571,11 @@ function MarshalResponse$read(r: Reader, end: number, m: MarshalResponse = Marsh
 
 function Any$new(): Any {
   return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
+}
+
+function Any$from(i: MessageInitShape<typeof AnySchema>): Any {
+  if (isMade(i, "google.protobuf.Any")) return i as Any;
+  return { $typeName: "google.protobuf.Any", typeUrl: i.typeUrl ?? "", value: bytesOf(i.value ?? bytes.empty) };
 }
 
 function Any$size(m: Any): number {

@@ -3,19 +3,15 @@
 // In messages of proto2 and of editions, protobuf-es keeps the defaults of unset fields on a
 // prototype.
 
-import { create, type DescMessage } from "@bufbuild/protobuf";
-
 /** Whether the message itself has the field. */
 export function has(message: object, name: string): boolean {
   return Object.hasOwn(message, name) && (message as Record<string, unknown>)[name] !== undefined;
 }
 
-/** The prototype of all messages of this type: the very one that protobuf-es gives them. */
-export function prototypeOf(schema: DescMessage): object {
-  return Object.getPrototypeOf(create(schema)) as object;
-}
-
-/** A message without fields, to be filled: what `create` makes, for a message without lists and maps. */
+/**
+ * A message without fields, to be filled: what `create` makes, for a message without lists and
+ * maps. `prototype` is that of all messages of its type: the very one that protobuf-es gives them.
+ */
 export function withDefaults<T extends { readonly $typeName: string }>(
   prototype: object,
   typeName: T["$typeName"],

@@ -113,9 +113,10 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
     throw decision.error;
   }
   const { transport, answer } = attach(decision, options);
+  // First of all, so that the host goes on while the rest is made ready.
+  answer();
   const onFrame = frameTracer();
   const serving = serve({ decision, served, options, transport, origin, onFrame });
-  answer();
   transport.start(serving.receiver);
   if (rest.byteLength > 0) serving.receiver.receive(rest, 0, rest.byteLength);
 

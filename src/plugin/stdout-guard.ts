@@ -1,6 +1,6 @@
 // Keeps a plugin's prints away from the protocol, where the two share stdin and stdout.
 
-import { Console } from "node:console";
+import type * as NodeConsole from "node:console";
 import { closeSync, openSync, writeSync } from "node:fs";
 
 import { libc } from "../process/libc.ts";
@@ -52,6 +52,8 @@ export function writeWhole(fd: number, bytes: Uint8Array): void {
 
 // Without the C library: the ways that scripts have to print. Native code is not reached.
 function guardInScript(): void {
+  // Loaded here, since it takes 4 ms, and hardly anybody needs it.
+  const { Console } = require("node:console") as typeof NodeConsole;
   const toStderr = new Console(process.stderr, process.stderr);
   for (const name of [
     "log",

@@ -48,6 +48,21 @@ describe("a codec", () => {
     expect(codec.from(message)).toBe(message);
   });
 
+  test("takes null for what is unset, and numbers for bytes, as create does", () => {
+    const init = {
+      optionalString: null,
+      optionalBytes: [1, 2],
+      repeatedBytes: [[3]],
+      mapStringBytes: { a: [4] },
+      repeatedInt32: null,
+      optionalForeignMessage: null,
+      oneofField: { case: "oneofBytes", value: [5] },
+    } as never;
+
+    expect(codec.from(init)).toEqual(create(schema, init));
+    expect(codec.from(undefined as never)).toEqual(create(schema));
+  });
+
   test("writes at the offset that it is given, and returns the one behind", () => {
     const message = codec.from({ optionalString: "a", repeatedInt32: [1, 2], optionalDouble: 0.5 });
     const buffer = new Uint8Array(40).fill(0xee);
@@ -157,23 +172,24 @@ describe("bytes that are read", () => {
 
 describe("what cannot be encoded", () => {
   test.each([
-    ["optional_int32", { optionalInt32: 1.5 }],
-    ["optional_int32", { optionalInt32: 2 ** 31 }],
-    ["optional_uint32", { optionalUint32: -1 }],
-    ["optional_sint32", { optionalSint32: 5n as never }],
-    ["optional_fixed32", { optionalFixed32: 2 ** 32 }],
-    ["optional_int64", { optionalInt64: 2n ** 63n }],
-    ["optional_uint64", { optionalUint64: -1n }],
-    ["optional_fixed64", { optionalFixed64: 2n ** 64n }],
-    ["optional_float", { optionalFloat: 1e39 }],
-    ["optional_string", { optionalString: 5 as never }],
-    ["optional_nested_enum", { optionalNestedEnum: 0.5 as never }],
-    ["packed_int32", { packedInt32: [1, 2 ** 40] }],
-    ["repeated_string", { repeatedString: ["a", null as never] }],
-    ["map_string_string", { mapStringString: { a: 5 as never } }],
-    ["map_int32_int32", { mapInt32Int32: { a: 5 } as never }],
-    ["optional_int32_wrapper", { optionalInt32Wrapper: 0.5 }],
-    ["oneof_uint32", { oneofField: { case: "oneofUint32" as const, value: -1 } }],
+    ["optionalInt32", { optionalInt32: 1.5 }],
+    ["optionalInt32", { optionalInt32: 2 ** 31 }],
+    ["optionalUint32", { optionalUint32: -1 }],
+    ["optionalSint32", { optionalSint32: 5n as never }],
+    ["optionalFixed32", { optionalFixed32: 2 ** 32 }],
+    ["optionalInt64", { optionalInt64: 2n ** 63n }],
+    ["optionalUint64", { optionalUint64: -1n }],
+    ["optionalFixed64", { optionalFixed64: 2n ** 64n }],
+    ["optionalFloat", { optionalFloat: 1e39 }],
+    ["optionalString", { optionalString: 5 as never }],
+    ["optionalNestedEnum", { optionalNestedEnum: 0.5 as never }],
+    ["packedInt32", { packedInt32: [1, 2 ** 40] }],
+    ["repeatedString", { repeatedString: ["a", null as never] }],
+    ["mapStringString", { mapStringString: { a: 5 as never } }],
+    ["mapInt32Int32", { mapInt32Int32: { a: 5 } as never }],
+    ["optionalInt32Wrapper", { optionalInt32Wrapper: 0.5 }],
+    ["repeatedForeignMessage", { repeatedForeignMessage: [{ c: 1 }, null as never] }],
+    ["oneofUint32", { oneofField: { case: "oneofUint32" as const, value: -1 } }],
   ])("is invalid_argument, with the message and the field: %s", (field, init) => {
     const message = create(schema, { recursiveMessage: init });
 
@@ -181,9 +197,20 @@ describe("what cannot be encoded", () => {
 
     expect(error.code).toBe("invalid_argument");
     expect(error.rawMessage).toStartWith(`cannot encode ${name}: `);
-    const place = field === "optional_int32_wrapper" ? field : `field ${name}.${field}: `;
-    expect(error.rawMessage).toContain(place);
+    expect(error.rawMessage).toContain(`: field ${name}.${field}: `);
     expect(error.cause).toBeInstanceOf(Error);
+  });
+
+  test.each([
+    ["in a list", { repeatedForeignMessage: [{ c: 1 }, { c: 0.5 }] }],
+    ["in a map", { mapStringForeignMessage: { a: { c: 1 }, b: { c: 0.5 } } }],
+    ["in a message", { optionalForeignMessage: Object.freeze({ c: 0.5 }) }],
+  ])("is said of the message that has the field: %s", (_, init) => {
+    const error = thrown(() => codec.size(create(schema, init)));
+
+    expect(error.rawMessage).toBe(
+      `cannot encode ${name}: field protobuf_test_messages.proto3.ForeignMessage.c: 0.5 is no whole number from -2147483648 to 2147483647`,
+    );
   });
 
   test("is a proto2 message that lacks a required field", () => {
@@ -193,7 +220,7 @@ describe("what cannot be encoded", () => {
 
     expect(error.code).toBe("invalid_argument");
     expect(error.message).toContain(
-      "TestAllRequiredTypesProto2.required_int32: required field not set",
+      "TestAllRequiredTypesProto2.requiredInt32: required field not set",
     );
   });
 

@@ -62,6 +62,14 @@ function attemptOurs({ codec, name }: Case, bytes: Uint8Array): Message | undefi
   }
 }
 
+/** The message without what tells that it is one. */
+function initOf(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(initOf);
+  const entries = Object.entries(value).filter(([key]) => !key.startsWith("$"));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, initOf(inner)]));
+}
+
 function expectAlike(one: Case, input: Uint8Array): void {
   const bytes = Uint8Array.from(input); // and no Buffer, which protobuf-es would give views of
   const theirs = attempt(() => fromBinary(one.schema, bytes));
@@ -95,6 +103,17 @@ describe.each(large)("$name", (one) => {
         expect(difference(decode(codec, bytes), fromBinary(schema, bytes))).toBeUndefined();
       }),
       { numRuns: 300, seed: 71 },
+    );
+  });
+
+  test("is made of an init shape as create makes it", () => {
+    fc.assert(
+      fc.property(messageOf(schema), (message) => {
+        const init = initOf(message) as never;
+
+        expect(difference(codec.from(init), create(schema, init))).toBeUndefined();
+      }),
+      { numRuns: 300, seed: 77 },
     );
   });
 

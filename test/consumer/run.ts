@@ -80,7 +80,12 @@ async function main(): Promise<void> {
   await step("tsc, module nodenext", () => run([join("node_modules", ".bin", "tsc"), "--noEmit"]));
   await step("bun test, with testWords and no process", () => run([bun, "test"]));
 
-  const flags = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
+  const flags = [
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--bytecode",
+    "--format=esm",
+  ];
   await step("bun build --compile plugin and host", async () => {
     await run([bun, "build", "--compile", ...flags, "plugin.ts", "--outfile", "words-plugin"]);
     await run([bun, "build", "--compile", ...flags, "host.ts", "--outfile", "words-host"]);

@@ -227,7 +227,10 @@ describe.each(transports)("over %s,", (transport) => {
   describe("unimplemented_service", () => {
     // gRPC finds out by the first call. Here services are agreed on before there is any.
     test.skipIf(transport === "memory")("of the plugin", async () => {
-      const options = { transport: transport as "ring" | "socket" | "stdio", logger: false as const };
+      const options = {
+        transport: transport as "ring" | "socket" | "stdio",
+        logger: false as const,
+      };
       const errors = [
         await rejection(loadUnimplementedService(plugin, options)),
         await rejection(

@@ -9,7 +9,7 @@ import { createSharedMemory } from "../../src/process/shared-memory.ts";
 import { ringMemoryBytes } from "../../src/transport/ring-memory.ts";
 import { RingTransport } from "../../src/transport/ring-transport.ts";
 import { fixture } from "../support/plugins.ts";
-import { exchange, type TrafficReport } from "../support/ring-traffic.ts";
+import { exchange, pingPong, type TrafficReport } from "../support/ring-traffic.ts";
 import { within } from "../support/within.ts";
 
 // Whoever has not come to an end so long after the last record hangs.
@@ -18,6 +18,8 @@ const settlesWithinMs = 10_000;
 export interface RingSoakOptions {
   readonly spanMs: number;
   readonly seed: number;
+  /** @defaultValue `"random"` */
+  readonly traffic?: "random" | "ping-pong";
   /** Of the host and of the plugin. */
   readonly poll?: readonly [boolean, boolean];
 }
@@ -26,6 +28,7 @@ export interface RingSoakOptions {
 export async function ringSoak({
   spanMs,
   seed,
+  traffic = "random",
   poll = [true, true],
 }: RingSoakOptions): Promise<{ readonly host: TrafficReport; readonly plugin: TrafficReport }> {
   const memory = createSharedMemory(ringMemoryBytes);
@@ -34,7 +37,7 @@ export async function ringSoak({
   stdio[socketFdInChild] = "socket-fd";
   stdio[memoryFdInChild] = memory.fd;
   const child = Bun.spawn(
-    [process.execPath, fixture("ring-peer"), `${spanMs}`, `${seed + 1}`, `${poll[1]}`],
+    [process.execPath, fixture("ring-peer"), `${spanMs}`, `${seed + 1}`, `${poll[1]}`, traffic],
     { stdio: stdio as never },
   );
   closeSync(memory.fd);
@@ -46,12 +49,18 @@ export async function ringSoak({
   });
   try {
     const limitMs = spanMs + settlesWithinMs;
-    const host = await within(limitMs, exchange(transport, spanMs, seed));
+    const own =
+      traffic === "random"
+        ? exchange(transport, spanMs, seed)
+        : pingPong(transport, true, spanMs, seed);
+    const host = await within(limitMs, own);
     const said = (child.stdout as unknown as ReadableStream).getReader().read();
     const { value } = (await within(settlesWithinMs, said)) as { value?: Uint8Array };
     return { host, plugin: JSON.parse(new TextDecoder().decode(value)) };
   } catch (error) {
-    throw new Error(`seed ${seed}, poll ${poll}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${traffic}, seed ${seed}, poll ${poll}: ${(error as Error).message}`, {
+      cause: error,
+    });
   } finally {
     transport.close();
     child.kill("SIGKILL");
@@ -66,6 +75,7 @@ if (import.meta.main) {
     const poll = [isOn[seed & 1], isOn[(seed >> 1) & 1]] as [boolean, boolean];
     const spanMs = Math.min(5_000, untilMs - performance.now());
     if (spanMs < 100) break;
-    console.log(seed, poll, await ringSoak({ spanMs, seed, poll }));
+    const traffic = seed % 3 === 0 ? "random" : "ping-pong";
+    console.log(seed, traffic, poll, await ringSoak({ spanMs, seed, traffic, poll }));
   }
 }

@@ -63,6 +63,51 @@ async function sendAll(
   transport.flush();
 }
 
+/**
+ * One byte to and fro for so long: nothing follows that would wake whoever was forgotten. The pauses
+ * are such that a byte often comes just as its reader goes to sleep.
+ */
+export async function pingPong(
+  transport: Transport,
+  isHost: boolean,
+  spanMs: number,
+  seed: number,
+): Promise<TrafficReport> {
+  const random = seeded(seed);
+  const over = Promise.withResolvers<void>();
+  const until = performance.now() + spanMs;
+  let count = 0;
+  const answer = (value: number): void => {
+    const at = transport.reserve(1);
+    transport.buffer[at] = value;
+    transport.commit(at + 1);
+    transport.flush();
+  };
+  transport.isAwaited = isHost;
+  transport.start({
+    receive(chunk, from, to) {
+      count += to - from;
+      if (chunk[from] === 0) {
+        if (!isHost) answer(0);
+        over.resolve();
+        return;
+      }
+      const maxUs = [2, 10, 60, 170][random(4)] as number;
+      const next = (): void => {
+        holdOn(random(maxUs));
+        answer(isHost && performance.now() >= until ? 0 : 1);
+      };
+      if (random(2) === 0) next();
+      else setImmediate(next);
+    },
+    writable() {},
+    ended: (cause) => over.reject(cause ?? new Error("the other side has gone")),
+  });
+  if (isHost) answer(1);
+  await over.promise;
+  return { recordCount: count, byteCount: count, bellCount: bellCount() };
+}
+
 // From one byte to three rings, small ones more often.
 function sizeOf(random: Random): number {
   const max = [100, 5_000, 100_000, ringBytes + 10, maxPayloadBytes][random(5)] as number;

@@ -5,23 +5,21 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, notEncodable, reader, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
-import type { Child, Key, Large, Outer, Record, Test, Test_Enum, Test_Inner, Test_Inner_InnerInner, Value } from "./codec_bench_pb.ts";
-import { ChildSchema, KeySchema, LargeSchema, OuterSchema, RecordSchema, TestSchema, Test_InnerSchema, Test_Inner_InnerInnerSchema, ValueSchema } from "./codec_bench_pb.ts";
+import { allocate, beginSize, beginWrite, bool, bytes, bytesOf, double, float, held, hold, int32, int64, isMade, notEncodable, reader, setEntry, sint32, string, uint32, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import type { Child, ChildSchema, Key, KeySchema, Large, LargeSchema, Outer, OuterSchema, Record, RecordSchema, Test, TestSchema, Test_Enum, Test_Inner, Test_InnerSchema, Test_Inner_InnerInner, Test_Inner_InnerInnerSchema, Value, ValueSchema } from "./codec_bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * @generated from message bench.codec.Key
  */
 export const KeyCodec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
   typeName: "bench.codec.Key",
-  from: (init) => create(KeySchema, init),
+  from: (init) => Key$from(init ?? {}),
   size(m) {
     try {
       return Key$size(m);
     } catch (error) {
-      throw notEncodable(KeySchema, m, error);
+      throw notEncodable("bench.codec.Key", m, Key$size, error);
     }
   },
   write: Key$write,
@@ -45,12 +43,12 @@ export function decodeKey(bytes: Uint8Array): Key {
  */
 export const ValueCodec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
   typeName: "bench.codec.Value",
-  from: (init) => create(ValueSchema, init),
+  from: (init) => Value$from(init ?? {}),
   size(m) {
     try {
       return Value$size(m);
     } catch (error) {
-      throw notEncodable(ValueSchema, m, error);
+      throw notEncodable("bench.codec.Value", m, Value$size, error);
     }
   },
   write: Value$write,
@@ -76,12 +74,12 @@ export function decodeValue(bytes: Uint8Array): Value {
  */
 export const RecordCodec: MessageCodec<Record, MessageInitShape<typeof RecordSchema>> = {
   typeName: "bench.codec.Record",
-  from: (init) => create(RecordSchema, init),
+  from: (init) => Record$from(init ?? {}),
   size(m) {
     try {
       return Record$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(RecordSchema, m, error);
+      throw notEncodable("bench.codec.Record", m, Record$size, error);
     }
   },
   write: (m, b, p) => Record$write(beginWrite(m, Record$size), b, p),
@@ -105,12 +103,12 @@ export function decodeRecord(bytes: Uint8Array): Record {
  */
 export const ChildCodec: MessageCodec<Child, MessageInitShape<typeof ChildSchema>> = {
   typeName: "bench.codec.Child",
-  from: (init) => create(ChildSchema, init),
+  from: (init) => Child$from(init ?? {}),
   size(m) {
     try {
       return Child$size(m);
     } catch (error) {
-      throw notEncodable(ChildSchema, m, error);
+      throw notEncodable("bench.codec.Child", m, Child$size, error);
     }
   },
   write: Child$write,
@@ -136,12 +134,12 @@ export function decodeChild(bytes: Uint8Array): Child {
  */
 export const LargeCodec: MessageCodec<Large, MessageInitShape<typeof LargeSchema>> = {
   typeName: "bench.codec.Large",
-  from: (init) => create(LargeSchema, init),
+  from: (init) => Large$from(init ?? {}),
   size(m) {
     try {
       return Large$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(LargeSchema, m, error);
+      throw notEncodable("bench.codec.Large", m, Large$size, error);
     }
   },
   write: (m, b, p) => Large$write(beginWrite(m, Large$size), b, p),
@@ -167,12 +165,12 @@ export function decodeLarge(bytes: Uint8Array): Large {
  */
 export const TestCodec: MessageCodec<Test, MessageInitShape<typeof TestSchema>> = {
   typeName: "bench.codec.Test",
-  from: (init) => create(TestSchema, init),
+  from: (init) => Test$from(init ?? {}),
   size(m) {
     try {
       return Test$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestSchema, m, error);
+      throw notEncodable("bench.codec.Test", m, Test$size, error);
     }
   },
   write: (m, b, p) => Test$write(beginWrite(m, Test$size), b, p),
@@ -196,12 +194,12 @@ export function decodeTest(bytes: Uint8Array): Test {
  */
 export const Test_InnerCodec: MessageCodec<Test_Inner, MessageInitShape<typeof Test_InnerSchema>> = {
   typeName: "bench.codec.Test.Inner",
-  from: (init) => create(Test_InnerSchema, init),
+  from: (init) => Test_Inner$from(init ?? {}),
   size(m) {
     try {
       return Test_Inner$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(Test_InnerSchema, m, error);
+      throw notEncodable("bench.codec.Test.Inner", m, Test_Inner$size, error);
     }
   },
   write: (m, b, p) => Test_Inner$write(beginWrite(m, Test_Inner$size), b, p),
@@ -225,12 +223,12 @@ export function decodeTest_Inner(bytes: Uint8Array): Test_Inner {
  */
 export const Test_Inner_InnerInnerCodec: MessageCodec<Test_Inner_InnerInner, MessageInitShape<typeof Test_Inner_InnerInnerSchema>> = {
   typeName: "bench.codec.Test.Inner.InnerInner",
-  from: (init) => create(Test_Inner_InnerInnerSchema, init),
+  from: (init) => Test_Inner_InnerInner$from(init ?? {}),
   size(m) {
     try {
       return Test_Inner_InnerInner$size(m);
     } catch (error) {
-      throw notEncodable(Test_Inner_InnerInnerSchema, m, error);
+      throw notEncodable("bench.codec.Test.Inner.InnerInner", m, Test_Inner_InnerInner$size, error);
     }
   },
   write: Test_Inner_InnerInner$write,
@@ -254,12 +252,12 @@ export function decodeTest_Inner_InnerInner(bytes: Uint8Array): Test_Inner_Inner
  */
 export const OuterCodec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
   typeName: "bench.codec.Outer",
-  from: (init) => create(OuterSchema, init),
+  from: (init) => Outer$from(init ?? {}),
   size(m) {
     try {
       return Outer$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OuterSchema, m, error);
+      throw notEncodable("bench.codec.Outer", m, Outer$size, error);
     }
   },
   write: (m, b, p) => Outer$write(beginWrite(m, Outer$size), b, p),
@@ -280,6 +278,11 @@ export function decodeOuter(bytes: Uint8Array): Outer {
 
 function Key$new(): Key {
   return { $typeName: "bench.codec.Key", key: "" };
+}
+
+function Key$from(i: MessageInitShape<typeof KeySchema>): Key {
+  if (isMade(i, "bench.codec.Key")) return i as Key;
+  return { $typeName: "bench.codec.Key", key: i.key ?? "" };
 }
 
 function Key$size(m: Key): number {
@@ -313,6 +316,11 @@ function Value$new(): Value {
   return { $typeName: "bench.codec.Value", value: bytes.empty };
 }
 
+function Value$from(i: MessageInitShape<typeof ValueSchema>): Value {
+  if (isMade(i, "bench.codec.Value")) return i as Value;
+  return { $typeName: "bench.codec.Value", value: bytesOf(i.value ?? bytes.empty) };
+}
+
 function Value$size(m: Value): number {
   let n = 0;
   if (m.value.length !== 0) n += 1 + bytes.size(m.value);
@@ -342,6 +350,13 @@ function Value$read(r: Reader, end: number, m: Value = Value$new()): Value {
 
 function Record$new(): Record {
   return { $typeName: "bench.codec.Record", name: "", revision: 0, active: false, score: 0, tags: [], counts: {} };
+}
+
+function Record$from(i: MessageInitShape<typeof RecordSchema>): Record {
+  if (isMade(i, "bench.codec.Record")) return i as Record;
+  const m: Record = { $typeName: "bench.codec.Record", name: i.name ?? "", revision: i.revision ?? 0, active: i.active ?? false, score: i.score ?? 0, tags: i.tags ?? [], counts: i.counts ?? {} };
+  if (i.child != null) m.child = Child$from(i.child);
+  return m;
 }
 
 function Record$size(m: Record): number {
@@ -422,6 +437,11 @@ function Child$new(): Child {
   return { $typeName: "bench.codec.Child", key: "", number: 0 };
 }
 
+function Child$from(i: MessageInitShape<typeof ChildSchema>): Child {
+  if (isMade(i, "bench.codec.Child")) return i as Child;
+  return { $typeName: "bench.codec.Child", key: i.key ?? "", number: i.number ?? 0 };
+}
+
 function Child$size(m: Child): number {
   let n = 0;
   if (m.key !== "") n += 1 + string.size(m.key);
@@ -456,6 +476,11 @@ function Child$read(r: Reader, end: number, m: Child = Child$new()): Child {
 
 function Large$new(): Large {
   return { $typeName: "bench.codec.Large", lines: [], numbers: [], samples: [] };
+}
+
+function Large$from(i: MessageInitShape<typeof LargeSchema>): Large {
+  if (isMade(i, "bench.codec.Large")) return i as Large;
+  return { $typeName: "bench.codec.Large", lines: i.lines ?? [], numbers: i.numbers ?? [], samples: i.samples ?? [] };
 }
 
 function Large$size(m: Large): number {
@@ -497,6 +522,13 @@ function Large$read(r: Reader, end: number, m: Large = Large$new()): Large {
 
 function Test$new(): Test {
   return { $typeName: "bench.codec.Test", string: "", uint32: 0, float: 0 };
+}
+
+function Test$from(i: MessageInitShape<typeof TestSchema>): Test {
+  if (isMade(i, "bench.codec.Test")) return i as Test;
+  const m: Test = { $typeName: "bench.codec.Test", string: i.string ?? "", uint32: i.uint32 ?? 0, float: i.float ?? 0 };
+  if (i.inner != null) m.inner = Test_Inner$from(i.inner);
+  return m;
 }
 
 function Test$size(m: Test): number {
@@ -545,6 +577,14 @@ function Test_Inner$new(): Test_Inner {
   return { $typeName: "bench.codec.Test.Inner", int32: 0 };
 }
 
+function Test_Inner$from(i: MessageInitShape<typeof Test_InnerSchema>): Test_Inner {
+  if (isMade(i, "bench.codec.Test.Inner")) return i as Test_Inner;
+  const m: Test_Inner = { $typeName: "bench.codec.Test.Inner", int32: i.int32 ?? 0 };
+  if (i.innerInner != null) m.innerInner = Test_Inner_InnerInner$from(i.innerInner);
+  if (i.outer != null) m.outer = Outer$from(i.outer);
+  return m;
+}
+
 function Test_Inner$size(m: Test_Inner): number {
   let n = 0;
   if (m.int32 !== 0) n += 1 + int32.size(m.int32);
@@ -586,6 +626,11 @@ function Test_Inner_InnerInner$new(): Test_Inner_InnerInner {
   return { $typeName: "bench.codec.Test.Inner.InnerInner", long: zero64, enum: 0, sint32: 0 };
 }
 
+function Test_Inner_InnerInner$from(i: MessageInitShape<typeof Test_Inner_InnerInnerSchema>): Test_Inner_InnerInner {
+  if (isMade(i, "bench.codec.Test.Inner.InnerInner")) return i as Test_Inner_InnerInner;
+  return { $typeName: "bench.codec.Test.Inner.InnerInner", long: i.long ?? zero64, enum: i.enum ?? 0, sint32: i.sint32 ?? 0 };
+}
+
 function Test_Inner_InnerInner$size(m: Test_Inner_InnerInner): number {
   let n = 0;
   if (m.long) n += 1 + int64.size(m.long);
@@ -625,6 +670,11 @@ function Test_Inner_InnerInner$read(r: Reader, end: number, m: Test_Inner_InnerI
 
 function Outer$new(): Outer {
   return { $typeName: "bench.codec.Outer", bool: [], double: 0 };
+}
+
+function Outer$from(i: MessageInitShape<typeof OuterSchema>): Outer {
+  if (isMade(i, "bench.codec.Outer")) return i as Outer;
+  return { $typeName: "bench.codec.Outer", bool: i.bool ?? [], double: i.double ?? 0 };
 }
 
 function Outer$size(m: Outer): number {

@@ -4,10 +4,12 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import type { GeneratedFile } from "@bufbuild/protoplugin";
 
 import type { NameScope } from "../names.ts";
+import { hasPrototype, isGivenAsMessage } from "./values.ts";
 
 /** The functions of one message. */
 export interface MessageFunctions {
   readonly create: string;
+  readonly from: string;
   /** Not a function, but what holds the defaults of fields that are unset. */
   readonly prototype: string;
   readonly size: string;
@@ -21,6 +23,8 @@ export interface CodecPrint {
   /** Where the functions that all messages share come from. */
   readonly runtime: string;
   readonly functions: ReadonlyMap<DescMessage, MessageFunctions>;
+  /** Those that users pass, also within others. */
+  readonly given: ReadonlySet<DescMessage>;
   /** Those that are a group somewhere. */
   readonly groups: ReadonlySet<DescMessage>;
 }
@@ -37,6 +41,7 @@ export function codecPrint(
     const prefix = uniquePrefix(f.importShape(message).name, scope);
     functions.set(message, {
       create: `${prefix}$new`,
+      from: `${prefix}$from`,
       prototype: `${prefix}$prototype`,
       size: `${prefix}$size`,
       write: `${prefix}$write`,
@@ -45,23 +50,36 @@ export function codecPrint(
   }
   const fields = messages.flatMap((message) => message.fields);
   const groups = fields.flatMap((field) => (isGroup(field) ? [field.message as DescMessage] : []));
-  return { f, runtime, functions, groups: new Set(groups) };
+  // What is in a message with a prototype is made with it.
+  const given = new Set(
+    reachable(
+      roots,
+      (field) => isGivenAsMessage(field) && !hasPrototype(field.parent as DescMessage),
+    ),
+  );
+  return { f, runtime, functions, given, groups: new Set(groups) };
 }
 
 // Two messages of one name come from two files. The names of one message go together.
 function uniquePrefix(name: string, scope: NameScope): string {
   const size = scope.take(`${name}$size`);
   const prefix = name + "$".repeat(size.length - `${name}$size`.length);
-  for (const suffix of ["new", "prototype", "write", "read"]) scope.take(`${prefix}$${suffix}`);
+  for (const suffix of ["new", "from", "prototype", "write", "read"])
+    scope.take(`${prefix}$${suffix}`);
   return prefix;
 }
 
 /** The messages and all that are in them, each once, in the order in which they are met. */
-function reachable(roots: readonly DescMessage[]): DescMessage[] {
+function reachable(
+  roots: readonly DescMessage[],
+  through: (field: DescField) => boolean = () => true,
+): DescMessage[] {
   const found = new Set(roots);
   // A set that grows while it is gone through.
   for (const message of found) {
-    for (const field of message.fields) if (field.message !== undefined) found.add(field.message);
+    for (const field of message.fields) {
+      if (field.message !== undefined && through(field)) found.add(field.message);
+    }
   }
   return [...found];
 }

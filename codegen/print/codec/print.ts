@@ -4,6 +4,7 @@ import type { DescMessage } from "@bufbuild/protobuf";
 import type { Printable } from "@bufbuild/protoplugin";
 
 import { type CodecPrint, keepsSizes } from "./messages.ts";
+import { printFrom } from "./from.ts";
 import { printNew, printRead } from "./read.ts";
 import { printSize } from "./size.ts";
 import { printWrite } from "./write.ts";
@@ -12,6 +13,7 @@ import { printWrite } from "./write.ts";
 export function printFunctions(print: CodecPrint): void {
   for (const message of print.functions.keys()) {
     printNew(print, message);
+    printFrom(print, message);
     printSize(print, message);
     printWrite(print, message);
     printRead(print, message);
@@ -22,23 +24,23 @@ export function printFunctions(print: CodecPrint): void {
 // prettier-ignore
 export function printCodec(print: CodecPrint, message: DescMessage, name: Printable): void {
   const { f, runtime } = print;
-  const { size, write, read } = print.functions.get(message)!;
+  const { from, size, write, read } = print.functions.get(message)!;
   const MessageCodec = f.import("MessageCodec", runtime, true);
   const MessageInitShape = f.import("MessageInitShape", "@bufbuild/protobuf", true);
   const Shape = f.importShape(message);
-  const schema = f.importSchema(message);
+  const schema = f.importSchema(message, true);
   const reader = f.import("reader", runtime);
   const typeName = JSON.stringify(message.typeName);
   const keeps = keepsSizes(message);
   const sized = keeps ? [f.import("beginSize", runtime), "(m)"] : "m";
   f.print(name, ": ", MessageCodec, "<", Shape, ", ", MessageInitShape, "<typeof ", schema, ">> = {");
   f.print("  typeName: ", typeName, ",");
-  f.print("  from: (init) => ", f.runtime.create, "(", schema, ", init),");
+  f.print("  from: (init) => ", from, "(init ?? {}),");
   f.print("  size(m) {");
   f.print("    try {");
   f.print("      return ", size, "(", sized, ");");
   f.print("    } catch (error) {");
-  f.print("      throw ", f.import("notEncodable", runtime), "(", schema, ", m, error);");
+  f.print("      throw ", f.import("notEncodable", runtime), "(", typeName, ", m, ", size, ", error);");
   f.print("    }");
   f.print("  },");
   if (keeps) {

@@ -34,11 +34,10 @@ export function printNew(print: CodecPrint, message: DescMessage): void {
   if (hasPrototype(message)) {
     const { prototype } = print.functions.get(message)!;
     const withDefaults = f.import("withDefaults", print.runtime);
-    const prototypeOf = f.import("prototypeOf", print.runtime);
     f.print("let ", prototype, ": object | undefined;");
     f.print();
     f.print("function ", create, "(): ", Shape, " {");
-    f.print("  const m = ", withDefaults, "<", Shape, ">(", prototype, " ??= ", prototypeOf, "(", f.importSchema(message), "), ", typeName, ");");
+    f.print("  const m = ", withDefaults, "<", Shape, ">(", prototype, " ??= Object.getPrototypeOf(", f.runtime.create, "(", f.importSchema(message), ")) as object, ", typeName, ");");
     for (const { name, value } of initial) f.print("  ", propertyOf("m", name), " = ", value, ";");
     f.print("  return m;");
   } else {
@@ -49,7 +48,7 @@ export function printNew(print: CodecPrint, message: DescMessage): void {
   f.print("}");
 }
 
-function propertyName(localName: string): string {
+export function propertyName(localName: string): string {
   // The field `_1` is the property `1`; `__proto__` in quotes would still set the prototype.
   if (localName === "__proto__") return '["__proto__"]';
   return /^[A-Za-z_$][\w$]*$/.test(localName) ? localName : JSON.stringify(localName);

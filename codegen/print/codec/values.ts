@@ -155,6 +155,11 @@ export function isUnwrapped(field: DescField): boolean {
   return field.fieldKind === "message" && field.oneof === undefined && isWrapperDesc(field.message);
 }
 
+/** Whether users give the field as a message, and not as a plain value. */
+export function isGivenAsMessage(field: DescField): boolean {
+  return field.message !== undefined && !isUnwrapped(field) && !isStructField(field);
+}
+
 /** The message of a value in a field. */
 export function toMessage(print: CodecPrint, field: DescField, value: Printable): Printable {
   if (isStructField(field))

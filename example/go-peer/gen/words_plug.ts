@@ -6,11 +6,9 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
-import type { RepeatRequest, ReportRequest, ReportResponse, Text, WaitRequest } from "./words_pb.ts";
-import { RepeatRequestSchema, ReportRequestSchema, ReportResponseSchema, TextSchema, WaitRequestSchema } from "./words_pb.ts";
+import { bool, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { RepeatRequest, RepeatRequestSchema, ReportRequest, ReportRequestSchema, ReportResponse, ReportResponseSchema, Text, TextSchema, WaitRequest, WaitRequestSchema } from "./words_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * Words is about words.
@@ -142,12 +140,12 @@ export interface WordsHandler {
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
   typeName: "words.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("words.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -156,12 +154,12 @@ const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
 
 const WaitRequest$codec: MessageCodec<WaitRequest, MessageInitShape<typeof WaitRequestSchema>> = {
   typeName: "words.WaitRequest",
-  from: (init) => create(WaitRequestSchema, init),
+  from: (init) => WaitRequest$from(init ?? {}),
   size(m) {
     try {
       return WaitRequest$size(m);
     } catch (error) {
-      throw notEncodable(WaitRequestSchema, m, error);
+      throw notEncodable("words.WaitRequest", m, WaitRequest$size, error);
     }
   },
   write: WaitRequest$write,
@@ -170,12 +168,12 @@ const WaitRequest$codec: MessageCodec<WaitRequest, MessageInitShape<typeof WaitR
 
 const RepeatRequest$codec: MessageCodec<RepeatRequest, MessageInitShape<typeof RepeatRequestSchema>> = {
   typeName: "words.RepeatRequest",
-  from: (init) => create(RepeatRequestSchema, init),
+  from: (init) => RepeatRequest$from(init ?? {}),
   size(m) {
     try {
       return RepeatRequest$size(m);
     } catch (error) {
-      throw notEncodable(RepeatRequestSchema, m, error);
+      throw notEncodable("words.RepeatRequest", m, RepeatRequest$size, error);
     }
   },
   write: RepeatRequest$write,
@@ -184,12 +182,12 @@ const RepeatRequest$codec: MessageCodec<RepeatRequest, MessageInitShape<typeof R
 
 const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof ReportRequestSchema>> = {
   typeName: "words.ReportRequest",
-  from: (init) => create(ReportRequestSchema, init),
+  from: (init) => ReportRequest$from(init ?? {}),
   size(m) {
     try {
       return ReportRequest$size(m);
     } catch (error) {
-      throw notEncodable(ReportRequestSchema, m, error);
+      throw notEncodable("words.ReportRequest", m, ReportRequest$size, error);
     }
   },
   write: ReportRequest$write,
@@ -198,12 +196,12 @@ const ReportRequest$codec: MessageCodec<ReportRequest, MessageInitShape<typeof R
 
 const ReportResponse$codec: MessageCodec<ReportResponse, MessageInitShape<typeof ReportResponseSchema>> = {
   typeName: "words.ReportResponse",
-  from: (init) => create(ReportResponseSchema, init),
+  from: (init) => ReportResponse$from(init ?? {}),
   size(m) {
     try {
       return ReportResponse$size(m);
     } catch (error) {
-      throw notEncodable(ReportResponseSchema, m, error);
+      throw notEncodable("words.ReportResponse", m, ReportResponse$size, error);
     }
   },
   write: ReportResponse$write,
@@ -431,6 +429,11 @@ function Text$new(): Text {
   return { $typeName: "words.Text", text: "" };
 }
 
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text {
+  if (isMade(i, "words.Text")) return i as Text;
+  return { $typeName: "words.Text", text: i.text ?? "" };
+}
+
 function Text$size(m: Text): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -460,6 +463,11 @@ function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
 
 function WaitRequest$new(): WaitRequest {
   return { $typeName: "words.WaitRequest", name: "", milliseconds: 0 };
+}
+
+function WaitRequest$from(i: MessageInitShape<typeof WaitRequestSchema>): WaitRequest {
+  if (isMade(i, "words.WaitRequest")) return i as WaitRequest;
+  return { $typeName: "words.WaitRequest", name: i.name ?? "", milliseconds: i.milliseconds ?? 0 };
 }
 
 function WaitRequest$size(m: WaitRequest): number {
@@ -496,6 +504,11 @@ function WaitRequest$read(r: Reader, end: number, m: WaitRequest = WaitRequest$n
 
 function RepeatRequest$new(): RepeatRequest {
   return { $typeName: "words.RepeatRequest", name: "", text: "", times: 0 };
+}
+
+function RepeatRequest$from(i: MessageInitShape<typeof RepeatRequestSchema>): RepeatRequest {
+  if (isMade(i, "words.RepeatRequest")) return i as RepeatRequest;
+  return { $typeName: "words.RepeatRequest", name: i.name ?? "", text: i.text ?? "", times: i.times ?? 0 };
 }
 
 function RepeatRequest$size(m: RepeatRequest): number {
@@ -539,6 +552,11 @@ function ReportRequest$new(): ReportRequest {
   return { $typeName: "words.ReportRequest", name: "", whenEnded: false };
 }
 
+function ReportRequest$from(i: MessageInitShape<typeof ReportRequestSchema>): ReportRequest {
+  if (isMade(i, "words.ReportRequest")) return i as ReportRequest;
+  return { $typeName: "words.ReportRequest", name: i.name ?? "", whenEnded: i.whenEnded ?? false };
+}
+
 function ReportRequest$size(m: ReportRequest): number {
   let n = 0;
   if (m.name !== "") n += 1 + string.size(m.name);
@@ -573,6 +591,11 @@ function ReportRequest$read(r: Reader, end: number, m: ReportRequest = ReportReq
 
 function ReportResponse$new(): ReportResponse {
   return { $typeName: "words.ReportResponse", sent: 0, end: "" };
+}
+
+function ReportResponse$from(i: MessageInitShape<typeof ReportResponseSchema>): ReportResponse {
+  if (isMade(i, "words.ReportResponse")) return i as ReportResponse;
+  return { $typeName: "words.ReportResponse", sent: i.sent ?? 0, end: i.end ?? "" };
 }
 
 function ReportResponse$size(m: ReportResponse): number {

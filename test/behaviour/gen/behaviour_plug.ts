@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, double, int32, int64, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { Blob, Books, CountElement, CountRequest, Event, Number, Terms, Text } from "./behaviour_pb.ts";
-import { BlobSchema, BooksSchema, CountElementSchema, CountRequestSchema, EventSchema, NumberSchema, TermsSchema, TextSchema } from "./behaviour_pb.ts";
+import { bytes, bytesOf, double, int32, int64, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Blob, BlobSchema, Books, BooksSchema, CountElement, CountElementSchema, CountRequest, CountRequestSchema, Event, EventSchema, Number, NumberSchema, Terms, TermsSchema, Text, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Empty } from "@bufbuild/protobuf/wkt";
-import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * @generated from service behaviour.Behaviour
@@ -247,12 +244,12 @@ export interface BehaviourHandler {
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
   typeName: "behaviour.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("behaviour.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -261,12 +258,12 @@ const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
 
 const Blob$codec: MessageCodec<Blob, MessageInitShape<typeof BlobSchema>> = {
   typeName: "behaviour.Blob",
-  from: (init) => create(BlobSchema, init),
+  from: (init) => Blob$from(init ?? {}),
   size(m) {
     try {
       return Blob$size(m);
     } catch (error) {
-      throw notEncodable(BlobSchema, m, error);
+      throw notEncodable("behaviour.Blob", m, Blob$size, error);
     }
   },
   write: Blob$write,
@@ -275,12 +272,12 @@ const Blob$codec: MessageCodec<Blob, MessageInitShape<typeof BlobSchema>> = {
 
 const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
   typeName: "behaviour.Number",
-  from: (init) => create(NumberSchema, init),
+  from: (init) => Number$from(init ?? {}),
   size(m) {
     try {
       return Number$size(m);
     } catch (error) {
-      throw notEncodable(NumberSchema, m, error);
+      throw notEncodable("behaviour.Number", m, Number$size, error);
     }
   },
   write: Number$write,
@@ -289,12 +286,12 @@ const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> 
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -303,12 +300,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const CountRequest$codec: MessageCodec<CountRequest, MessageInitShape<typeof CountRequestSchema>> = {
   typeName: "behaviour.CountRequest",
-  from: (init) => create(CountRequestSchema, init),
+  from: (init) => CountRequest$from(init ?? {}),
   size(m) {
     try {
       return CountRequest$size(m);
     } catch (error) {
-      throw notEncodable(CountRequestSchema, m, error);
+      throw notEncodable("behaviour.CountRequest", m, CountRequest$size, error);
     }
   },
   write: CountRequest$write,
@@ -317,12 +314,12 @@ const CountRequest$codec: MessageCodec<CountRequest, MessageInitShape<typeof Cou
 
 const CountElement$codec: MessageCodec<CountElement, MessageInitShape<typeof CountElementSchema>> = {
   typeName: "behaviour.CountElement",
-  from: (init) => create(CountElementSchema, init),
+  from: (init) => CountElement$from(init ?? {}),
   size(m) {
     try {
       return CountElement$size(m);
     } catch (error) {
-      throw notEncodable(CountElementSchema, m, error);
+      throw notEncodable("behaviour.CountElement", m, CountElement$size, error);
     }
   },
   write: CountElement$write,
@@ -331,12 +328,12 @@ const CountElement$codec: MessageCodec<CountElement, MessageInitShape<typeof Cou
 
 const Event$codec: MessageCodec<Event, MessageInitShape<typeof EventSchema>> = {
   typeName: "behaviour.Event",
-  from: (init) => create(EventSchema, init),
+  from: (init) => Event$from(init ?? {}),
   size(m) {
     try {
       return Event$size(m);
     } catch (error) {
-      throw notEncodable(EventSchema, m, error);
+      throw notEncodable("behaviour.Event", m, Event$size, error);
     }
   },
   write: Event$write,
@@ -345,12 +342,12 @@ const Event$codec: MessageCodec<Event, MessageInitShape<typeof EventSchema>> = {
 
 const Terms$codec: MessageCodec<Terms, MessageInitShape<typeof TermsSchema>> = {
   typeName: "behaviour.Terms",
-  from: (init) => create(TermsSchema, init),
+  from: (init) => Terms$from(init ?? {}),
   size(m) {
     try {
       return Terms$size(m);
     } catch (error) {
-      throw notEncodable(TermsSchema, m, error);
+      throw notEncodable("behaviour.Terms", m, Terms$size, error);
     }
   },
   write: Terms$write,
@@ -359,12 +356,12 @@ const Terms$codec: MessageCodec<Terms, MessageInitShape<typeof TermsSchema>> = {
 
 const Books$codec: MessageCodec<Books, MessageInitShape<typeof BooksSchema>> = {
   typeName: "behaviour.Books",
-  from: (init) => create(BooksSchema, init),
+  from: (init) => Books$from(init ?? {}),
   size(m) {
     try {
       return Books$size(m);
     } catch (error) {
-      throw notEncodable(BooksSchema, m, error);
+      throw notEncodable("behaviour.Books", m, Books$size, error);
     }
   },
   write: Books$write,
@@ -730,6 +727,11 @@ function Text$new(): Text {
   return { $typeName: "behaviour.Text", text: "" };
 }
 
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text {
+  if (isMade(i, "behaviour.Text")) return i as Text;
+  return { $typeName: "behaviour.Text", text: i.text ?? "" };
+}
+
 function Text$size(m: Text): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -759,6 +761,11 @@ function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
 
 function Blob$new(): Blob {
   return { $typeName: "behaviour.Blob", data: bytes.empty };
+}
+
+function Blob$from(i: MessageInitShape<typeof BlobSchema>): Blob {
+  if (isMade(i, "behaviour.Blob")) return i as Blob;
+  return { $typeName: "behaviour.Blob", data: bytesOf(i.data ?? bytes.empty) };
 }
 
 function Blob$size(m: Blob): number {
@@ -792,6 +799,11 @@ function Number$new(): Number {
   return { $typeName: "behaviour.Number", number: zero64 };
 }
 
+function Number$from(i: MessageInitShape<typeof NumberSchema>): Number {
+  if (isMade(i, "behaviour.Number")) return i as Number;
+  return { $typeName: "behaviour.Number", number: i.number ?? zero64 };
+}
+
 function Number$size(m: Number): number {
   let n = 0;
   if (m.number) n += 1 + int64.size(m.number);
@@ -823,6 +835,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -844,6 +861,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function CountRequest$new(): CountRequest {
   return { $typeName: "behaviour.CountRequest", from: 0, to: 0, padding: 0, pauseMs: 0 };
+}
+
+function CountRequest$from(i: MessageInitShape<typeof CountRequestSchema>): CountRequest {
+  if (isMade(i, "behaviour.CountRequest")) return i as CountRequest;
+  return { $typeName: "behaviour.CountRequest", from: i.from ?? 0, to: i.to ?? 0, padding: i.padding ?? 0, pauseMs: i.pauseMs ?? 0 };
 }
 
 function CountRequest$size(m: CountRequest): number {
@@ -892,6 +914,11 @@ function CountElement$new(): CountElement {
   return { $typeName: "behaviour.CountElement", number: 0, padding: bytes.empty };
 }
 
+function CountElement$from(i: MessageInitShape<typeof CountElementSchema>): CountElement {
+  if (isMade(i, "behaviour.CountElement")) return i as CountElement;
+  return { $typeName: "behaviour.CountElement", number: i.number ?? 0, padding: bytesOf(i.padding ?? bytes.empty) };
+}
+
 function CountElement$size(m: CountElement): number {
   let n = 0;
   if (m.number !== 0) n += 1 + int32.size(m.number);
@@ -928,6 +955,11 @@ function Event$new(): Event {
   return { $typeName: "behaviour.Event", what: "" };
 }
 
+function Event$from(i: MessageInitShape<typeof EventSchema>): Event {
+  if (isMade(i, "behaviour.Event")) return i as Event;
+  return { $typeName: "behaviour.Event", what: i.what ?? "" };
+}
+
 function Event$size(m: Event): number {
   let n = 0;
   if (m.what !== "") n += 1 + string.size(m.what);
@@ -957,6 +989,13 @@ function Event$read(r: Reader, end: number, m: Event = Event$new()): Event {
 
 function Terms$new(): Terms {
   return { $typeName: "behaviour.Terms", traceparent: "" };
+}
+
+function Terms$from(i: MessageInitShape<typeof TermsSchema>): Terms {
+  if (isMade(i, "behaviour.Terms")) return i as Terms;
+  const m: Terms = { $typeName: "behaviour.Terms", traceparent: i.traceparent ?? "" };
+  if (i.leftMs != null) m.leftMs = i.leftMs;
+  return m;
 }
 
 function Terms$size(m: Terms): number {
@@ -993,6 +1032,11 @@ function Terms$read(r: Reader, end: number, m: Terms = Terms$new()): Terms {
 
 function Books$new(): Books {
   return { $typeName: "behaviour.Books", outgoingCount: 0, incomingCount: 0, idCount: 0, deadlineCount: 0, sentBytes: 0, receivedBytes: 0 };
+}
+
+function Books$from(i: MessageInitShape<typeof BooksSchema>): Books {
+  if (isMade(i, "behaviour.Books")) return i as Books;
+  return { $typeName: "behaviour.Books", outgoingCount: i.outgoingCount ?? 0, incomingCount: i.incomingCount ?? 0, idCount: i.idCount ?? 0, deadlineCount: i.deadlineCount ?? 0, sentBytes: i.sentBytes ?? 0, receivedBytes: i.receivedBytes ?? 0 };
 }
 
 function Books$size(m: Books): number {

@@ -7,11 +7,9 @@
 // A comment on the package.
 
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
-import type { Text } from "./comments_pb.ts";
-import { TextSchema } from "./comments_pb.ts";
+import { isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { Text, TextSchema } from "./comments_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * Leading comment of the service. It has:
@@ -103,12 +101,12 @@ export interface CommentedHandler {
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
   typeName: "golden.comments.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("golden.comments.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -368,6 +366,11 @@ export function testRetired(handler: RetiredHandler, options?: TestOptions): Pro
 
 function Text$new(): Text {
   return { $typeName: "golden.comments.Text", text: "" };
+}
+
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text {
+  if (isMade(i, "golden.comments.Text")) return i as Text;
+  return { $typeName: "golden.comments.Text", text: i.text ?? "" };
 }
 
 function Text$size(m: Text): number {

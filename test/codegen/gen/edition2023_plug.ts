@@ -9,7 +9,7 @@ import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -69,12 +69,12 @@ export interface Edition2023Handler {
 
 const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
   typeName: "golden.edition2023.Everything",
-  from: (init) => create(EverythingSchema, init),
+  from: (init) => Everything$from(init ?? {}),
   size(m) {
     try {
       return Everything$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema, m, error);
+      throw notEncodable("golden.edition2023.Everything", m, Everything$size, error);
     }
   },
   write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
@@ -83,12 +83,12 @@ const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof Everyth
 
 const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
   typeName: "golden.edition2023.One",
-  from: (init) => create(OneSchema, init),
+  from: (init) => One$from(init ?? {}),
   size(m) {
     try {
       return One$size(m);
     } catch (error) {
-      throw notEncodable(OneSchema, m, error);
+      throw notEncodable("golden.edition2023.One", m, One$size, error);
     }
   },
   write: One$write,
@@ -206,12 +206,17 @@ export function testEdition2023(handler: Edition2023Handler, options?: TestOptio
 let Everything$prototype: object | undefined;
 
 function Everything$new(): Everything {
-  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  const m = withDefaults<Everything>(Everything$prototype ??= Object.getPrototypeOf(create(EverythingSchema)) as object, "golden.edition2023.Everything");
   m.implicit = "";
   m.delimitedList = [];
   m.expanded = [];
   m.choice = { case: undefined };
   return m;
+}
+
+function Everything$from(i: MessageInitShape<typeof EverythingSchema>): Everything {
+  if (isMade(i, "golden.edition2023.Everything")) return i as Everything;
+  return create(EverythingSchema, i);
 }
 
 function Everything$size(m: Everything): number {
@@ -316,8 +321,13 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
 let One$prototype: object | undefined;
 
 function One$new(): One {
-  const m = withDefaults<One>(One$prototype ??= prototypeOf(OneSchema), "golden.edition2023.One");
+  const m = withDefaults<One>(One$prototype ??= Object.getPrototypeOf(create(OneSchema)) as object, "golden.edition2023.One");
   return m;
+}
+
+function One$from(i: MessageInitShape<typeof OneSchema>): One {
+  if (isMade(i, "golden.edition2023.One")) return i as One;
+  return create(OneSchema, i);
 }
 
 function One$size(m: One): number {

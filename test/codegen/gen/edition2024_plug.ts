@@ -6,10 +6,10 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { Answer, Hidden, Question } from "./edition2024_pb.ts";
-import { AnswerSchema, HiddenSchema, QuestionSchema } from "./edition2024_pb.ts";
+import type { Answer, Hidden, Question, QuestionSchema } from "./edition2024_pb.ts";
+import { AnswerSchema, HiddenSchema } from "./edition2024_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, loadService, notEncodable, prototypeOf, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -33,12 +33,12 @@ export interface Edition2024Handler {
 
 const Question$codec: MessageCodec<Question, MessageInitShape<typeof QuestionSchema>> = {
   typeName: "golden.edition2024.Question",
-  from: (init) => create(QuestionSchema, init),
+  from: (init) => Question$from(init ?? {}),
   size(m) {
     try {
       return Question$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(QuestionSchema, m, error);
+      throw notEncodable("golden.edition2024.Question", m, Question$size, error);
     }
   },
   write: (m, b, p) => Question$write(beginWrite(m, Question$size), b, p),
@@ -47,12 +47,12 @@ const Question$codec: MessageCodec<Question, MessageInitShape<typeof QuestionSch
 
 const Answer$codec: MessageCodec<Answer, MessageInitShape<typeof AnswerSchema>> = {
   typeName: "golden.edition2024.Answer",
-  from: (init) => create(AnswerSchema, init),
+  from: (init) => Answer$from(init ?? {}),
   size(m) {
     try {
       return Answer$size(m);
     } catch (error) {
-      throw notEncodable(AnswerSchema, m, error);
+      throw notEncodable("golden.edition2024.Answer", m, Answer$size, error);
     }
   },
   write: Answer$write,
@@ -136,6 +136,13 @@ function Question$new(): Question {
   return { $typeName: "golden.edition2024.Question", text: "" };
 }
 
+function Question$from(i: MessageInitShape<typeof QuestionSchema>): Question {
+  if (isMade(i, "golden.edition2024.Question")) return i as Question;
+  const m: Question = { $typeName: "golden.edition2024.Question", text: i.text ?? "" };
+  if (i.hidden != null) m.hidden = Hidden$from(i.hidden);
+  return m;
+}
+
 function Question$size(m: Question): number {
   let n = 0;
   if (m.hidden !== undefined) n += 1 + held(hold(), Hidden$size(m.hidden));
@@ -171,8 +178,13 @@ function Question$read(r: Reader, end: number, m: Question = Question$new()): Qu
 let Answer$prototype: object | undefined;
 
 function Answer$new(): Answer {
-  const m = withDefaults<Answer>(Answer$prototype ??= prototypeOf(AnswerSchema), "golden.edition2024.Answer");
+  const m = withDefaults<Answer>(Answer$prototype ??= Object.getPrototypeOf(create(AnswerSchema)) as object, "golden.edition2024.Answer");
   return m;
+}
+
+function Answer$from(i: MessageInitShape<typeof AnswerSchema>): Answer {
+  if (isMade(i, "golden.edition2024.Answer")) return i as Answer;
+  return create(AnswerSchema, i);
 }
 
 function Answer$size(m: Answer): number {
@@ -205,8 +217,13 @@ function Answer$read(r: Reader, end: number, m: Answer = Answer$new()): Answer {
 let Hidden$prototype: object | undefined;
 
 function Hidden$new(): Hidden {
-  const m = withDefaults<Hidden>(Hidden$prototype ??= prototypeOf(HiddenSchema), "golden.edition2024.Hidden");
+  const m = withDefaults<Hidden>(Hidden$prototype ??= Object.getPrototypeOf(create(HiddenSchema)) as object, "golden.edition2024.Hidden");
   return m;
+}
+
+function Hidden$from(i: MessageInitShape<typeof HiddenSchema>): Hidden {
+  if (isMade(i, "golden.edition2024.Hidden")) return i as Hidden;
+  return create(HiddenSchema, i);
 }
 
 function Hidden$size(m: Hidden): number {

@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Choice, OnlyChoice, Outer, Outer_Inner, Outer_Inner_Kind, TwoChoices } from "./messages_pb.ts";
-import { ChoiceSchema, OnlyChoiceSchema, OuterSchema, Outer_InnerSchema, TwoChoicesSchema } from "./messages_pb.ts";
-import type { Point, Unit } from "./nested/deep/types_pb.ts";
-import { PointSchema } from "./nested/deep/types_pb.ts";
+import type { Choice, ChoiceSchema, OnlyChoice, OnlyChoiceSchema, Outer, OuterSchema, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind, TwoChoices, TwoChoicesSchema } from "./messages_pb.ts";
+import type { Point, PointSchema, Unit } from "./nested/deep/types_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, int64, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.messages.Messages
@@ -97,12 +94,12 @@ export interface MessagesHandler {
 
 const Outer$codec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
   typeName: "golden.messages.Outer",
-  from: (init) => create(OuterSchema, init),
+  from: (init) => Outer$from(init ?? {}),
   size(m) {
     try {
       return Outer$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OuterSchema, m, error);
+      throw notEncodable("golden.messages.Outer", m, Outer$size, error);
     }
   },
   write: (m, b, p) => Outer$write(beginWrite(m, Outer$size), b, p),
@@ -111,12 +108,12 @@ const Outer$codec: MessageCodec<Outer, MessageInitShape<typeof OuterSchema>> = {
 
 const Choice$codec: MessageCodec<Choice, MessageInitShape<typeof ChoiceSchema>> = {
   typeName: "golden.messages.Choice",
-  from: (init) => create(ChoiceSchema, init),
+  from: (init) => Choice$from(init ?? {}),
   size(m) {
     try {
       return Choice$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ChoiceSchema, m, error);
+      throw notEncodable("golden.messages.Choice", m, Choice$size, error);
     }
   },
   write: (m, b, p) => Choice$write(beginWrite(m, Choice$size), b, p),
@@ -125,12 +122,12 @@ const Choice$codec: MessageCodec<Choice, MessageInitShape<typeof ChoiceSchema>> 
 
 const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
   typeName: "golden.messages.OnlyChoice",
-  from: (init) => create(OnlyChoiceSchema, init),
+  from: (init) => OnlyChoice$from(init ?? {}),
   size(m) {
     try {
       return OnlyChoice$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OnlyChoiceSchema, m, error);
+      throw notEncodable("golden.messages.OnlyChoice", m, OnlyChoice$size, error);
     }
   },
   write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
@@ -139,12 +136,12 @@ const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyCho
 
 const TwoChoices$codec: MessageCodec<TwoChoices, MessageInitShape<typeof TwoChoicesSchema>> = {
   typeName: "golden.messages.TwoChoices",
-  from: (init) => create(TwoChoicesSchema, init),
+  from: (init) => TwoChoices$from(init ?? {}),
   size(m) {
     try {
       return TwoChoices$size(m);
     } catch (error) {
-      throw notEncodable(TwoChoicesSchema, m, error);
+      throw notEncodable("golden.messages.TwoChoices", m, TwoChoices$size, error);
     }
   },
   write: TwoChoices$write,
@@ -153,12 +150,12 @@ const TwoChoices$codec: MessageCodec<TwoChoices, MessageInitShape<typeof TwoChoi
 
 const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
   typeName: "golden.deep.Point",
-  from: (init) => create(PointSchema, init),
+  from: (init) => Point$from(init ?? {}),
   size(m) {
     try {
       return Point$size(m);
     } catch (error) {
-      throw notEncodable(PointSchema, m, error);
+      throw notEncodable("golden.deep.Point", m, Point$size, error);
     }
   },
   write: Point$write,
@@ -167,12 +164,12 @@ const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
 
 const Outer_Inner$codec: MessageCodec<Outer_Inner, MessageInitShape<typeof Outer_InnerSchema>> = {
   typeName: "golden.messages.Outer.Inner",
-  from: (init) => create(Outer_InnerSchema, init),
+  from: (init) => Outer_Inner$from(init ?? {}),
   size(m) {
     try {
       return Outer_Inner$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(Outer_InnerSchema, m, error);
+      throw notEncodable("golden.messages.Outer.Inner", m, Outer_Inner$size, error);
     }
   },
   write: (m, b, p) => Outer_Inner$write(beginWrite(m, Outer_Inner$size), b, p),
@@ -372,6 +369,14 @@ function Outer$new(): Outer {
   return { $typeName: "golden.messages.Outer", kind: 0, unit: 0 };
 }
 
+function Outer$from(i: MessageInitShape<typeof OuterSchema>): Outer {
+  if (isMade(i, "golden.messages.Outer")) return i as Outer;
+  const m: Outer = { $typeName: "golden.messages.Outer", kind: i.kind ?? 0, unit: i.unit ?? 0 };
+  if (i.inner != null) m.inner = Outer_Inner$from(i.inner);
+  if (i.point != null) m.point = Point$from(i.point);
+  return m;
+}
+
 function Outer$size(m: Outer): number {
   let n = 0;
   if (m.inner !== undefined) n += 1 + held(hold(), Outer_Inner$size(m.inner));
@@ -416,6 +421,32 @@ function Outer$read(r: Reader, end: number, m: Outer = Outer$new()): Outer {
 
 function Choice$new(): Choice {
   return { $typeName: "golden.messages.Choice", before: 0, what: { case: undefined }, after: "" };
+}
+
+function Choice$from(i: MessageInitShape<typeof ChoiceSchema>): Choice {
+  if (isMade(i, "golden.messages.Choice")) return i as Choice;
+  const m: Choice = { $typeName: "golden.messages.Choice", before: i.before ?? 0, what: { case: undefined }, after: i.after ?? "" };
+  switch (i.what?.case) {
+    case "text":
+      m.what = { case: "text", value: i.what.value };
+      break;
+    case "data":
+      m.what = { case: "data", value: bytesOf(i.what.value) };
+      break;
+    case "long":
+      m.what = { case: "long", value: i.what.value };
+      break;
+    case "inner":
+      m.what = { case: "inner", value: Outer_Inner$from(i.what.value) };
+      break;
+    case "unit":
+      m.what = { case: "unit", value: i.what.value };
+      break;
+    case "point":
+      m.what = { case: "point", value: Point$from(i.what.value) };
+      break;
+  }
+  return m;
 }
 
 function Choice$size(m: Choice): number {
@@ -516,6 +547,20 @@ function OnlyChoice$new(): OnlyChoice {
   return { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
 }
 
+function OnlyChoice$from(i: MessageInitShape<typeof OnlyChoiceSchema>): OnlyChoice {
+  if (isMade(i, "golden.messages.OnlyChoice")) return i as OnlyChoice;
+  const m: OnlyChoice = { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
+  switch (i.result?.case) {
+    case "text":
+      m.result = { case: "text", value: i.result.value };
+      break;
+    case "inner":
+      m.result = { case: "inner", value: Outer_Inner$from(i.result.value) };
+      break;
+  }
+  return m;
+}
+
 function OnlyChoice$size(m: OnlyChoice): number {
   let n = 0;
   switch (m.result.case) {
@@ -562,6 +607,25 @@ function OnlyChoice$read(r: Reader, end: number, m: OnlyChoice = OnlyChoice$new(
 
 function TwoChoices$new(): TwoChoices {
   return { $typeName: "golden.messages.TwoChoices", first: { case: undefined }, second: { case: undefined } };
+}
+
+function TwoChoices$from(i: MessageInitShape<typeof TwoChoicesSchema>): TwoChoices {
+  if (isMade(i, "golden.messages.TwoChoices")) return i as TwoChoices;
+  const m: TwoChoices = { $typeName: "golden.messages.TwoChoices", first: { case: undefined }, second: { case: undefined } };
+  switch (i.first?.case) {
+    case "a":
+      m.first = { case: "a", value: i.first.value };
+      break;
+    case "b":
+      m.first = { case: "b", value: i.first.value };
+      break;
+  }
+  switch (i.second?.case) {
+    case "c":
+      m.second = { case: "c", value: i.second.value };
+      break;
+  }
+  return m;
 }
 
 function TwoChoices$size(m: TwoChoices): number {
@@ -625,6 +689,11 @@ function Point$new(): Point {
   return { $typeName: "golden.deep.Point", x: 0, y: 0 };
 }
 
+function Point$from(i: MessageInitShape<typeof PointSchema>): Point {
+  if (isMade(i, "golden.deep.Point")) return i as Point;
+  return { $typeName: "golden.deep.Point", x: i.x ?? 0, y: i.y ?? 0 };
+}
+
 function Point$size(m: Point): number {
   let n = 0;
   if (!Object.is(m.x, 0)) n += 1 + double.size(m.x);
@@ -659,6 +728,11 @@ function Point$read(r: Reader, end: number, m: Point = Point$new()): Point {
 
 function Outer_Inner$new(): Outer_Inner {
   return { $typeName: "golden.messages.Outer.Inner", name: "", kind: 0, children: [] };
+}
+
+function Outer_Inner$from(i: MessageInitShape<typeof Outer_InnerSchema>): Outer_Inner {
+  if (isMade(i, "golden.messages.Outer.Inner")) return i as Outer_Inner;
+  return { $typeName: "golden.messages.Outer.Inner", name: i.name ?? "", kind: i.kind ?? 0, children: listOf(i.children, Outer_Inner$from) };
 }
 
 function Outer_Inner$size(m: Outer_Inner): number {

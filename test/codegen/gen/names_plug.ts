@@ -6,13 +6,10 @@
 /* eslint-disable */
 
 import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, held, hold, int32, loadService as loadService$1, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
-import type { Arguments, Context, Hiding, Options, Text, Words } from "./names_pb.ts";
-import { ArgumentsSchema, ContextSchema, HidingSchema, OptionsSchema, TextSchema, WordsSchema } from "./names_pb.ts";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, isMade, listOf, loadService as loadService$1, mapOf, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { Arguments, ArgumentsSchema, Context, ContextSchema, Hiding, HidingSchema, Options, OptionsSchema, Text, TextSchema, Words, WordsSchema } from "./names_pb.ts";
 import type { JsonObject, MessageInitShape as MessageInitShape$1 } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { AsyncDisposable as AsyncDisposable$1, CallContext as CallContext$2, CallOptions as CallOptions$2, KV as KV$1, KVHandler as KVHandler$1, MessageInitShape as MessageInitShape$2, Promise as Promise$1, Service as Service$2, Symbol as Symbol$1, URL as URL$1, Uint8Array$ as Uint8Array$$1, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, genericCodec as genericCodec$1, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
-import { AsyncDisposableSchema, CallContextSchema, CallOptionsSchema, KVSchema as KVSchema$1, MessageInitShapeSchema, PromiseSchema, ServiceSchema, SymbolSchema, URLSchema, Uint8ArraySchema, genericCodecSchema } from "./names_messages_pb.ts";
+import type { AsyncDisposable as AsyncDisposable$1, AsyncDisposableSchema, CallContext as CallContext$2, CallContextSchema, CallOptions as CallOptions$2, CallOptionsSchema, KV as KV$1, KVHandler as KVHandler$1, KVHandlerSchema, KVSchema as KVSchema$1, MessageInitShape as MessageInitShape$2, MessageInitShapeSchema, Promise as Promise$1, PromiseSchema, Service as Service$2, ServiceSchema, Symbol as Symbol$1, SymbolSchema, URL as URL$1, URLSchema, Uint8Array$ as Uint8Array$$1, Uint8ArraySchema, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, genericCodec as genericCodec$1, genericCodecSchema, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
 import type { ListValue, NullValue, Struct, Value } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -67,12 +64,12 @@ export interface KVHandler$ {
 
 const Text$codec: MessageCodec<Text, MessageInitShape$1<typeof TextSchema>> = {
   typeName: "golden.names.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("golden.names.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -628,12 +625,12 @@ export interface KVSchemaHandler {
 
 const KV$codec: MessageCodec<KV$1, MessageInitShape$1<typeof KVSchema$1>> = {
   typeName: "golden.names_messages.KV",
-  from: (init) => create(KVSchema$1, init),
+  from: (init) => KV$from(init ?? {}),
   size(m) {
     try {
       return KV$size(m);
     } catch (error) {
-      throw notEncodable(KVSchema$1, m, error);
+      throw notEncodable("golden.names_messages.KV", m, KV$size, error);
     }
   },
   write: KV$write,
@@ -741,12 +738,12 @@ export interface CallOptionsHandler {
 
 const CallOptions$codec: MessageCodec<CallOptions$2, MessageInitShape$1<typeof CallOptionsSchema>> = {
   typeName: "golden.names_messages.CallOptions",
-  from: (init) => create(CallOptionsSchema, init),
+  from: (init) => CallOptions$from(init ?? {}),
   size(m) {
     try {
       return CallOptions$size(m);
     } catch (error) {
-      throw notEncodable(CallOptionsSchema, m, error);
+      throw notEncodable("golden.names_messages.CallOptions", m, CallOptions$size, error);
     }
   },
   write: CallOptions$write,
@@ -850,12 +847,12 @@ export interface CallContextHandler {
 
 const CallContext$codec: MessageCodec<CallContext$2, MessageInitShape$1<typeof CallContextSchema>> = {
   typeName: "golden.names_messages.CallContext",
-  from: (init) => create(CallContextSchema, init),
+  from: (init) => CallContext$from(init ?? {}),
   size(m) {
     try {
       return CallContext$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(CallContextSchema, m, error);
+      throw notEncodable("golden.names_messages.CallContext", m, CallContext$size, error);
     }
   },
   write: (m, b, p) => CallContext$write(beginWrite(m, CallContext$size), b, p),
@@ -957,12 +954,12 @@ export interface ServiceHandler {
 
 const Service$codec: MessageCodec<Service$2, MessageInitShape$1<typeof ServiceSchema>> = {
   typeName: "golden.names_messages.Service",
-  from: (init) => create(ServiceSchema, init),
+  from: (init) => Service$from(init ?? {}),
   size(m) {
     try {
       return Service$size(m);
     } catch (error) {
-      throw notEncodable(ServiceSchema, m, error);
+      throw notEncodable("golden.names_messages.Service", m, Service$size, error);
     }
   },
   write: Service$write,
@@ -1157,12 +1154,12 @@ export interface genericCodecHandler {
 
 const genericCodec$codec: MessageCodec<genericCodec$1, MessageInitShape$1<typeof genericCodecSchema>> = {
   typeName: "golden.names_messages.genericCodec",
-  from: (init) => create(genericCodecSchema, init),
+  from: (init) => genericCodec$from(init ?? {}),
   size(m) {
     try {
       return genericCodec$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(genericCodecSchema, m, error);
+      throw notEncodable("golden.names_messages.genericCodec", m, genericCodec$size, error);
     }
   },
   write: (m, b, p) => genericCodec$write(beginWrite(m, genericCodec$size), b, p),
@@ -1264,12 +1261,12 @@ export interface MessageInitShapeHandler {
 
 const MessageInitShape$codec: MessageCodec<MessageInitShape$2, MessageInitShape$1<typeof MessageInitShapeSchema>> = {
   typeName: "golden.names_messages.MessageInitShape",
-  from: (init) => create(MessageInitShapeSchema, init),
+  from: (init) => MessageInitShape$from(init ?? {}),
   size(m) {
     try {
       return MessageInitShape$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MessageInitShapeSchema, m, error);
+      throw notEncodable("golden.names_messages.MessageInitShape", m, MessageInitShape$size, error);
     }
   },
   write: (m, b, p) => MessageInitShape$write(beginWrite(m, MessageInitShape$size), b, p),
@@ -1371,12 +1368,12 @@ export interface PromiseHandler {
 
 const Promise$codec: MessageCodec<Promise$1, MessageInitShape$1<typeof PromiseSchema>> = {
   typeName: "golden.names_messages.Promise",
-  from: (init) => create(PromiseSchema, init),
+  from: (init) => Promise$from(init ?? {}),
   size(m) {
     try {
       return Promise$size(m);
     } catch (error) {
-      throw notEncodable(PromiseSchema, m, error);
+      throw notEncodable("golden.names_messages.Promise", m, Promise$size, error);
     }
   },
   write: Promise$write,
@@ -1478,12 +1475,12 @@ export interface AsyncDisposableHandler {
 
 const AsyncDisposable$codec: MessageCodec<AsyncDisposable$1, MessageInitShape$1<typeof AsyncDisposableSchema>> = {
   typeName: "golden.names_messages.AsyncDisposable",
-  from: (init) => create(AsyncDisposableSchema, init),
+  from: (init) => AsyncDisposable$from(init ?? {}),
   size(m) {
     try {
       return AsyncDisposable$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(AsyncDisposableSchema, m, error);
+      throw notEncodable("golden.names_messages.AsyncDisposable", m, AsyncDisposable$size, error);
     }
   },
   write: (m, b, p) => AsyncDisposable$write(beginWrite(m, AsyncDisposable$size), b, p),
@@ -1585,12 +1582,12 @@ export interface SymbolHandler {
 
 const Symbol$codec: MessageCodec<Symbol$1, MessageInitShape$1<typeof SymbolSchema>> = {
   typeName: "golden.names_messages.Symbol",
-  from: (init) => create(SymbolSchema, init),
+  from: (init) => Symbol$from(init ?? {}),
   size(m) {
     try {
       return Symbol$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(SymbolSchema, m, error);
+      throw notEncodable("golden.names_messages.Symbol", m, Symbol$size, error);
     }
   },
   write: (m, b, p) => Symbol$write(beginWrite(m, Symbol$size), b, p),
@@ -1692,12 +1689,12 @@ export interface URLHandler {
 
 const URL$codec: MessageCodec<URL$1, MessageInitShape$1<typeof URLSchema>> = {
   typeName: "golden.names_messages.URL",
-  from: (init) => create(URLSchema, init),
+  from: (init) => URL$from(init ?? {}),
   size(m) {
     try {
       return URL$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(URLSchema, m, error);
+      throw notEncodable("golden.names_messages.URL", m, URL$size, error);
     }
   },
   write: (m, b, p) => URL$write(beginWrite(m, URL$size), b, p),
@@ -1799,12 +1796,12 @@ export interface Uint8ArrayHandler {
 
 const Uint8Array$$codec: MessageCodec<Uint8Array$$1, MessageInitShape$1<typeof Uint8ArraySchema>> = {
   typeName: "golden.names_messages.Uint8Array",
-  from: (init) => create(Uint8ArraySchema, init),
+  from: (init) => Uint8Array$$from(init ?? {}),
   size(m) {
     try {
       return Uint8Array$$size(m);
     } catch (error) {
-      throw notEncodable(Uint8ArraySchema, m, error);
+      throw notEncodable("golden.names_messages.Uint8Array", m, Uint8Array$$size, error);
     }
   },
   write: Uint8Array$$write,
@@ -3163,12 +3160,12 @@ export interface Arguments_Handler {
 
 const Words$codec: MessageCodec<Words, MessageInitShape$1<typeof WordsSchema>> = {
   typeName: "golden.names.Words",
-  from: (init) => create(WordsSchema, init),
+  from: (init) => Words$from(init ?? {}),
   size(m) {
     try {
       return Words$size(m);
     } catch (error) {
-      throw notEncodable(WordsSchema, m, error);
+      throw notEncodable("golden.names.Words", m, Words$size, error);
     }
   },
   write: Words$write,
@@ -3177,12 +3174,12 @@ const Words$codec: MessageCodec<Words, MessageInitShape$1<typeof WordsSchema>> =
 
 const Hiding$codec: MessageCodec<Hiding, MessageInitShape$1<typeof HidingSchema>> = {
   typeName: "golden.names.Hiding",
-  from: (init) => create(HidingSchema, init),
+  from: (init) => Hiding$from(init ?? {}),
   size(m) {
     try {
       return Hiding$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(HidingSchema, m, error);
+      throw notEncodable("golden.names.Hiding", m, Hiding$size, error);
     }
   },
   write: (m, b, p) => Hiding$write(beginWrite(m, Hiding$size), b, p),
@@ -3191,12 +3188,12 @@ const Hiding$codec: MessageCodec<Hiding, MessageInitShape$1<typeof HidingSchema>
 
 const Options$codec: MessageCodec<Options, MessageInitShape$1<typeof OptionsSchema>> = {
   typeName: "golden.names.Options",
-  from: (init) => create(OptionsSchema, init),
+  from: (init) => Options$from(init ?? {}),
   size(m) {
     try {
       return Options$size(m);
     } catch (error) {
-      throw notEncodable(OptionsSchema, m, error);
+      throw notEncodable("golden.names.Options", m, Options$size, error);
     }
   },
   write: Options$write,
@@ -3205,12 +3202,12 @@ const Options$codec: MessageCodec<Options, MessageInitShape$1<typeof OptionsSche
 
 const Context$codec: MessageCodec<Context, MessageInitShape$1<typeof ContextSchema>> = {
   typeName: "golden.names.Context",
-  from: (init) => create(ContextSchema, init),
+  from: (init) => Context$from(init ?? {}),
   size(m) {
     try {
       return Context$size(m);
     } catch (error) {
-      throw notEncodable(ContextSchema, m, error);
+      throw notEncodable("golden.names.Context", m, Context$size, error);
     }
   },
   write: Context$write,
@@ -3219,12 +3216,12 @@ const Context$codec: MessageCodec<Context, MessageInitShape$1<typeof ContextSche
 
 const Arguments$codec: MessageCodec<Arguments, MessageInitShape$1<typeof ArgumentsSchema>> = {
   typeName: "golden.names.Arguments",
-  from: (init) => create(ArgumentsSchema, init),
+  from: (init) => Arguments$from(init ?? {}),
   size(m) {
     try {
       return Arguments$size(m);
     } catch (error) {
-      throw notEncodable(ArgumentsSchema, m, error);
+      throw notEncodable("golden.names.Arguments", m, Arguments$size, error);
     }
   },
   write: Arguments$write,
@@ -3436,6 +3433,11 @@ function Text$new(): Text {
   return { $typeName: "golden.names.Text", text: "" };
 }
 
+function Text$from(i: MessageInitShape$1<typeof TextSchema>): Text {
+  if (isMade(i, "golden.names.Text")) return i as Text;
+  return { $typeName: "golden.names.Text", text: i.text ?? "" };
+}
+
 function Text$size(m: Text): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -3467,6 +3469,11 @@ function KV$new(): KV$1 {
   return { $typeName: "golden.names_messages.KV", kv: "" };
 }
 
+function KV$from(i: MessageInitShape$1<typeof KVSchema$1>): KV$1 {
+  if (isMade(i, "golden.names_messages.KV")) return i as KV$1;
+  return { $typeName: "golden.names_messages.KV", kv: i.kv ?? "" };
+}
+
 function KV$size(m: KV$1): number {
   let n = 0;
   if (m.kv !== "") n += 1 + string.size(m.kv);
@@ -3496,6 +3503,11 @@ function KV$read(r: Reader, end: number, m: KV$1 = KV$new()): KV$1 {
 
 function CallOptions$new(): CallOptions$2 {
   return { $typeName: "golden.names_messages.CallOptions", a: 0, b: 0 };
+}
+
+function CallOptions$from(i: MessageInitShape$1<typeof CallOptionsSchema>): CallOptions$2 {
+  if (isMade(i, "golden.names_messages.CallOptions")) return i as CallOptions$2;
+  return { $typeName: "golden.names_messages.CallOptions", a: i.a ?? 0, b: i.b ?? 0 };
 }
 
 function CallOptions$size(m: CallOptions$2): number {
@@ -3534,6 +3546,13 @@ function CallContext$new(): CallContext$2 {
   return { $typeName: "golden.names_messages.CallContext" };
 }
 
+function CallContext$from(i: MessageInitShape$1<typeof CallContextSchema>): CallContext$2 {
+  if (isMade(i, "golden.names_messages.CallContext")) return i as CallContext$2;
+  const m: CallContext$2 = { $typeName: "golden.names_messages.CallContext" };
+  if (i.options != null) m.options = CallOptions$from(i.options);
+  return m;
+}
+
 function CallContext$size(m: CallContext$2): number {
   let n = 0;
   if (m.options !== undefined) n += 1 + held(hold(), CallOptions$size(m.options));
@@ -3565,6 +3584,11 @@ function Service$new(): Service$2 {
   return { $typeName: "golden.names_messages.Service" };
 }
 
+function Service$from(i: MessageInitShape$1<typeof ServiceSchema>): Service$2 {
+  if (isMade(i, "golden.names_messages.Service")) return i as Service$2;
+  return { $typeName: "golden.names_messages.Service" };
+}
+
 function Service$size(m: Service$2): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3586,6 +3610,13 @@ function Service$read(r: Reader, end: number, m: Service$2 = Service$new()): Ser
 
 function genericCodec$new(): genericCodec$1 {
   return { $typeName: "golden.names_messages.genericCodec" };
+}
+
+function genericCodec$from(i: MessageInitShape$1<typeof genericCodecSchema>): genericCodec$1 {
+  if (isMade(i, "golden.names_messages.genericCodec")) return i as genericCodec$1;
+  const m: genericCodec$1 = { $typeName: "golden.names_messages.genericCodec" };
+  if (i.load != null) m.load = loadKV$from(i.load);
+  return m;
 }
 
 function genericCodec$size(m: genericCodec$1): number {
@@ -3619,6 +3650,13 @@ function MessageInitShape$new(): MessageInitShape$2 {
   return { $typeName: "golden.names_messages.MessageInitShape" };
 }
 
+function MessageInitShape$from(i: MessageInitShape$1<typeof MessageInitShapeSchema>): MessageInitShape$2 {
+  if (isMade(i, "golden.names_messages.MessageInitShape")) return i as MessageInitShape$2;
+  const m: MessageInitShape$2 = { $typeName: "golden.names_messages.MessageInitShape" };
+  if (i.method != null) m.method = UnaryMethod$from(i.method);
+  return m;
+}
+
 function MessageInitShape$size(m: MessageInitShape$2): number {
   let n = 0;
   if (m.method !== undefined) n += 1 + held(hold(), UnaryMethod$size(m.method));
@@ -3648,6 +3686,11 @@ function MessageInitShape$read(r: Reader, end: number, m: MessageInitShape$2 = M
 
 function Promise$new(): Promise$1 {
   return { $typeName: "golden.names_messages.Promise", value: "" };
+}
+
+function Promise$from(i: MessageInitShape$1<typeof PromiseSchema>): Promise$1 {
+  if (isMade(i, "golden.names_messages.Promise")) return i as Promise$1;
+  return { $typeName: "golden.names_messages.Promise", value: i.value ?? "" };
 }
 
 function Promise$size(m: Promise$1): number {
@@ -3681,6 +3724,13 @@ function AsyncDisposable$new(): AsyncDisposable$1 {
   return { $typeName: "golden.names_messages.AsyncDisposable" };
 }
 
+function AsyncDisposable$from(i: MessageInitShape$1<typeof AsyncDisposableSchema>): AsyncDisposable$1 {
+  if (isMade(i, "golden.names_messages.AsyncDisposable")) return i as AsyncDisposable$1;
+  const m: AsyncDisposable$1 = { $typeName: "golden.names_messages.AsyncDisposable" };
+  if (i.promise != null) m.promise = Promise$from(i.promise);
+  return m;
+}
+
 function AsyncDisposable$size(m: AsyncDisposable$1): number {
   let n = 0;
   if (m.promise !== undefined) n += 1 + held(hold(), Promise$size(m.promise));
@@ -3712,6 +3762,11 @@ function Symbol$new(): Symbol$1 {
   return { $typeName: "golden.names_messages.Symbol", promises: [] };
 }
 
+function Symbol$from(i: MessageInitShape$1<typeof SymbolSchema>): Symbol$1 {
+  if (isMade(i, "golden.names_messages.Symbol")) return i as Symbol$1;
+  return { $typeName: "golden.names_messages.Symbol", promises: listOf(i.promises, Promise$from) };
+}
+
 function Symbol$size(m: Symbol$1): number {
   let n = 0;
   for (const v of m.promises) n += 1 + held(hold(), Promise$size(v));
@@ -3741,6 +3796,11 @@ function Symbol$read(r: Reader, end: number, m: Symbol$1 = Symbol$new()): Symbol
 
 function URL$new(): URL$1 {
   return { $typeName: "golden.names_messages.URL", promises: {}, more: "" };
+}
+
+function URL$from(i: MessageInitShape$1<typeof URLSchema>): URL$1 {
+  if (isMade(i, "golden.names_messages.URL")) return i as URL$1;
+  return { $typeName: "golden.names_messages.URL", promises: mapOf(i.promises, Promise$from), more: i.more ?? "" };
 }
 
 function URL$size(m: URL$1): number {
@@ -3796,6 +3856,11 @@ function Uint8Array$$new(): Uint8Array$$1 {
   return { $typeName: "golden.names_messages.Uint8Array", bytes: bytes.empty };
 }
 
+function Uint8Array$$from(i: MessageInitShape$1<typeof Uint8ArraySchema>): Uint8Array$$1 {
+  if (isMade(i, "golden.names_messages.Uint8Array")) return i as Uint8Array$$1;
+  return { $typeName: "golden.names_messages.Uint8Array", bytes: bytesOf(i.bytes ?? bytes.empty) };
+}
+
 function Uint8Array$$size(m: Uint8Array$$1): number {
   let n = 0;
   if (m.bytes.length !== 0) n += 1 + bytes.size(m.bytes);
@@ -3825,6 +3890,11 @@ function Uint8Array$$read(r: Reader, end: number, m: Uint8Array$$1 = Uint8Array$
 
 function Words$new(): Words {
   return { $typeName: "golden.names.Words", await: "", arguments: "", eval: "", yield: "", let: "", static: "", default: "", new: "", this: "", options: "", context: "", constructor$: "", then: "", undefined: "", request: "", response: "", handler: "", caller: "", number: "", null: "", interface: "", "1": "", Promise: "", toString$: "", Proto: "", package: "", async: "", of: "", KV: "", globalThis: "" };
+}
+
+function Words$from(i: MessageInitShape$1<typeof WordsSchema>): Words {
+  if (isMade(i, "golden.names.Words")) return i as Words;
+  return { $typeName: "golden.names.Words", await: i.await ?? "", arguments: i.arguments ?? "", eval: i.eval ?? "", yield: i.yield ?? "", let: i.let ?? "", static: i.static ?? "", default: i.default ?? "", new: i.new ?? "", this: i.this ?? "", options: i.options ?? "", context: i.context ?? "", constructor$: i.constructor$ ?? "", then: i.then ?? "", undefined: i.undefined ?? "", request: i.request ?? "", response: i.response ?? "", handler: i.handler ?? "", caller: i.caller ?? "", number: i.number ?? "", null: i.null ?? "", interface: i.interface ?? "", "1": i["1"] ?? "", Promise: i.Promise ?? "", toString$: i.toString$ ?? "", Proto: i.Proto ?? "", package: i.package ?? "", async: i.async ?? "", of: i.of ?? "", KV: i.KV ?? "", globalThis: i.globalThis ?? "" };
 }
 
 function Words$size(m: Words): number {
@@ -4003,6 +4073,17 @@ function Hiding$new(): Hiding {
   return { $typeName: "golden.names.Hiding", last: "" };
 }
 
+function Hiding$from(i: MessageInitShape$1<typeof HidingSchema>): Hiding {
+  if (isMade(i, "golden.names.Hiding")) return i as Hiding;
+  const m: Hiding = { $typeName: "golden.names.Hiding", last: i.last ?? "" };
+  if (i.Words != null) m.Words = Words$from(i.Words);
+  if (i.wordsSchema != null) m.wordsSchema = Words$from(i.wordsSchema);
+  if (i.WordsSchema != null) m.WordsSchema = Words$from(i.WordsSchema);
+  if (i.JsonObject != null) m.JsonObject = i.JsonObject;
+  if (i.MessageInitShape != null) m.MessageInitShape = MessageInitShape$from(i.MessageInitShape);
+  return m;
+}
+
 function Hiding$size(m: Hiding): number {
   let n = 0;
   if (m.Words !== undefined) n += 1 + held(hold(), Words$size(m.Words));
@@ -4059,6 +4140,11 @@ function Options$new(): Options {
   return { $typeName: "golden.names.Options", options: "" };
 }
 
+function Options$from(i: MessageInitShape$1<typeof OptionsSchema>): Options {
+  if (isMade(i, "golden.names.Options")) return i as Options;
+  return { $typeName: "golden.names.Options", options: i.options ?? "" };
+}
+
 function Options$size(m: Options): number {
   let n = 0;
   if (m.options !== "") n += 1 + string.size(m.options);
@@ -4090,6 +4176,11 @@ function Context$new(): Context {
   return { $typeName: "golden.names.Context", context: "" };
 }
 
+function Context$from(i: MessageInitShape$1<typeof ContextSchema>): Context {
+  if (isMade(i, "golden.names.Context")) return i as Context;
+  return { $typeName: "golden.names.Context", context: i.context ?? "" };
+}
+
 function Context$size(m: Context): number {
   let n = 0;
   if (m.context !== "") n += 1 + string.size(m.context);
@@ -4119,6 +4210,20 @@ function Context$read(r: Reader, end: number, m: Context = Context$new()): Conte
 
 function Arguments$new(): Arguments {
   return { $typeName: "golden.names.Arguments", arguments: { case: undefined } };
+}
+
+function Arguments$from(i: MessageInitShape$1<typeof ArgumentsSchema>): Arguments {
+  if (isMade(i, "golden.names.Arguments")) return i as Arguments;
+  const m: Arguments = { $typeName: "golden.names.Arguments", arguments: { case: undefined } };
+  switch (i.arguments?.case) {
+    case "await":
+      m.arguments = { case: "await", value: i.arguments.value };
+      break;
+    case "constructor":
+      m.arguments = { case: "constructor", value: i.arguments.value };
+      break;
+  }
+  return m;
 }
 
 function Arguments$size(m: Arguments): number {
@@ -4169,6 +4274,13 @@ function loadKV$new(): loadKV$1 {
   return { $typeName: "golden.names_messages.loadKV" };
 }
 
+function loadKV$from(i: MessageInitShape$1<typeof loadKVSchema$1>): loadKV$1 {
+  if (isMade(i, "golden.names_messages.loadKV")) return i as loadKV$1;
+  const m: loadKV$1 = { $typeName: "golden.names_messages.loadKV" };
+  if (i.handler != null) m.handler = KVHandler$from(i.handler);
+  return m;
+}
+
 function loadKV$size(m: loadKV$1): number {
   let n = 0;
   if (m.handler !== undefined) n += 1 + held(hold(), KVHandler$size(m.handler));
@@ -4198,6 +4310,11 @@ function loadKV$read(r: Reader, end: number, m: loadKV$1 = loadKV$new()): loadKV
 
 function UnaryMethod$new(): UnaryMethod$1 {
   return { $typeName: "golden.names_messages.UnaryMethod", name: "" };
+}
+
+function UnaryMethod$from(i: MessageInitShape$1<typeof UnaryMethodSchema>): UnaryMethod$1 {
+  if (isMade(i, "golden.names_messages.UnaryMethod")) return i as UnaryMethod$1;
+  return { $typeName: "golden.names_messages.UnaryMethod", name: i.name ?? "" };
 }
 
 function UnaryMethod$size(m: UnaryMethod$1): number {
@@ -4277,6 +4394,13 @@ function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
 
 function KVHandler$new(): KVHandler$1 {
   return { $typeName: "golden.names_messages.KVHandler" };
+}
+
+function KVHandler$from(i: MessageInitShape$1<typeof KVHandlerSchema>): KVHandler$1 {
+  if (isMade(i, "golden.names_messages.KVHandler")) return i as KVHandler$1;
+  const m: KVHandler$1 = { $typeName: "golden.names_messages.KVHandler" };
+  if (i.kv != null) m.kv = KV$from(i.kv);
+  return m;
 }
 
 function KVHandler$size(m: KVHandler$1): number {

@@ -9,7 +9,7 @@ import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema,
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, isMade, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -87,12 +87,12 @@ export interface Proto2Handler {
 
 const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
   typeName: "golden.proto2.Everything",
-  from: (init) => create(EverythingSchema, init),
+  from: (init) => Everything$from(init ?? {}),
   size(m) {
     try {
       return Everything$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema, m, error);
+      throw notEncodable("golden.proto2.Everything", m, Everything$size, error);
     }
   },
   write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
@@ -101,12 +101,12 @@ const Everything$codec: MessageCodec<Everything, MessageInitShape<typeof Everyth
 
 const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
   typeName: "golden.proto2.Page",
-  from: (init) => create(PageSchema, init),
+  from: (init) => Page$from(init ?? {}),
   size(m) {
     try {
       return Page$size(m);
     } catch (error) {
-      throw notEncodable(PageSchema, m, error);
+      throw notEncodable("golden.proto2.Page", m, Page$size, error);
     }
   },
   write: Page$write,
@@ -115,12 +115,12 @@ const Page$codec: MessageCodec<Page, MessageInitShape<typeof PageSchema>> = {
 
 const Extensible$codec: MessageCodec<Extensible, MessageInitShape<typeof ExtensibleSchema>> = {
   typeName: "golden.proto2.Extensible",
-  from: (init) => create(ExtensibleSchema, init),
+  from: (init) => Extensible$from(init ?? {}),
   size(m) {
     try {
       return Extensible$size(m);
     } catch (error) {
-      throw notEncodable(ExtensibleSchema, m, error);
+      throw notEncodable("golden.proto2.Extensible", m, Extensible$size, error);
     }
   },
   write: Extensible$write,
@@ -264,13 +264,18 @@ export function testProto2(handler: Proto2Handler, options?: TestOptions): Promi
 let Everything$prototype: object | undefined;
 
 function Everything$new(): Everything {
-  const m = withDefaults<Everything>(Everything$prototype ??= prototypeOf(EverythingSchema), "golden.proto2.Everything");
+  const m = withDefaults<Everything>(Everything$prototype ??= Object.getPrototypeOf(create(EverythingSchema)) as object, "golden.proto2.Everything");
   m.packed = [];
   m.unpacked = [];
   m.many = [];
   m.choice = { case: undefined };
   m.subs = {};
   return m;
+}
+
+function Everything$from(i: MessageInitShape<typeof EverythingSchema>): Everything {
+  if (isMade(i, "golden.proto2.Everything")) return i as Everything;
+  return create(EverythingSchema, i);
 }
 
 function Everything$size(m: Everything): number {
@@ -421,8 +426,13 @@ function Everything$read(r: Reader, end: number, m: Everything = Everything$new(
 let Page$prototype: object | undefined;
 
 function Page$new(): Page {
-  const m = withDefaults<Page>(Page$prototype ??= prototypeOf(PageSchema), "golden.proto2.Page");
+  const m = withDefaults<Page>(Page$prototype ??= Object.getPrototypeOf(create(PageSchema)) as object, "golden.proto2.Page");
   return m;
+}
+
+function Page$from(i: MessageInitShape<typeof PageSchema>): Page {
+  if (isMade(i, "golden.proto2.Page")) return i as Page;
+  return create(PageSchema, i);
 }
 
 function Page$size(m: Page): number {
@@ -455,8 +465,13 @@ function Page$read(r: Reader, end: number, m: Page = Page$new()): Page {
 let Extensible$prototype: object | undefined;
 
 function Extensible$new(): Extensible {
-  const m = withDefaults<Extensible>(Extensible$prototype ??= prototypeOf(ExtensibleSchema), "golden.proto2.Extensible");
+  const m = withDefaults<Extensible>(Extensible$prototype ??= Object.getPrototypeOf(create(ExtensibleSchema)) as object, "golden.proto2.Extensible");
   return m;
+}
+
+function Extensible$from(i: MessageInitShape<typeof ExtensibleSchema>): Extensible {
+  if (isMade(i, "golden.proto2.Extensible")) return i as Extensible;
+  return create(ExtensibleSchema, i);
 }
 
 function Extensible$size(m: Extensible): number {
@@ -489,7 +504,7 @@ function Extensible$read(r: Reader, end: number, m: Extensible = Extensible$new(
 let Sub$prototype: object | undefined;
 
 function Sub$new(): Sub {
-  const m = withDefaults<Sub>(Sub$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  const m = withDefaults<Sub>(Sub$prototype ??= Object.getPrototypeOf(create(SubSchema)) as object, "golden.proto2.Sub");
   return m;
 }
 
@@ -523,7 +538,7 @@ function Sub$read(r: Reader, end: number, m: Sub = Sub$new()): Sub {
 let Everything_Single$prototype: object | undefined;
 
 function Everything_Single$new(): Everything_Single {
-  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= Object.getPrototypeOf(create(Everything_SingleSchema)) as object, "golden.proto2.Everything.Single");
   return m;
 }
 
@@ -558,7 +573,7 @@ function Everything_Single$read(r: Reader, end: number, m: Everything_Single = E
 let Everything_Many$prototype: object | undefined;
 
 function Everything_Many$new(): Everything_Many {
-  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= Object.getPrototypeOf(create(Everything_ManySchema)) as object, "golden.proto2.Everything.Many");
   return m;
 }
 
@@ -593,7 +608,7 @@ function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Every
 let Everything_Chosen_Group$prototype: object | undefined;
 
 function Everything_Chosen_Group$new(): Everything_Chosen_Group {
-  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= Object.getPrototypeOf(create(Everything_Chosen_GroupSchema)) as object, "golden.proto2.Everything.Chosen_Group");
   return m;
 }
 

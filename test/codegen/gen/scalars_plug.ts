@@ -4,12 +4,10 @@
 // @generated from file scalars.proto (package golden.scalars, syntax proto3)
 /* eslint-disable */
 
-import type { Colour, Lists, Maps, Nothing, One, OneEnum, OneList, OneMap, OneMessage, OneOptional, Optional, Singular } from "./scalars_pb.ts";
-import { ListsSchema, MapsSchema, NothingSchema, OneEnumSchema, OneListSchema, OneMapSchema, OneMessageSchema, OneOptionalSchema, OneSchema, OptionalSchema, SingularSchema } from "./scalars_pb.ts";
+import type { Colour, Lists, ListsSchema, Maps, MapsSchema, Nothing, NothingSchema, One, OneEnum, OneEnumSchema, OneList, OneListSchema, OneMap, OneMapSchema, OneMessage, OneMessageSchema, OneOptional, OneOptionalSchema, OneSchema, Optional, OptionalSchema, Singular, SingularSchema } from "./scalars_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, isZero, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, isZero, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * Each rpc answers with what it was asked with.
@@ -231,12 +229,12 @@ export interface ScalarsHandler {
 
 const Singular$codec: MessageCodec<Singular, MessageInitShape<typeof SingularSchema>> = {
   typeName: "golden.scalars.Singular",
-  from: (init) => create(SingularSchema, init),
+  from: (init) => Singular$from(init ?? {}),
   size(m) {
     try {
       return Singular$size(m);
     } catch (error) {
-      throw notEncodable(SingularSchema, m, error);
+      throw notEncodable("golden.scalars.Singular", m, Singular$size, error);
     }
   },
   write: Singular$write,
@@ -245,12 +243,12 @@ const Singular$codec: MessageCodec<Singular, MessageInitShape<typeof SingularSch
 
 const Optional$codec: MessageCodec<Optional, MessageInitShape<typeof OptionalSchema>> = {
   typeName: "golden.scalars.Optional",
-  from: (init) => create(OptionalSchema, init),
+  from: (init) => Optional$from(init ?? {}),
   size(m) {
     try {
       return Optional$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OptionalSchema, m, error);
+      throw notEncodable("golden.scalars.Optional", m, Optional$size, error);
     }
   },
   write: (m, b, p) => Optional$write(beginWrite(m, Optional$size), b, p),
@@ -259,12 +257,12 @@ const Optional$codec: MessageCodec<Optional, MessageInitShape<typeof OptionalSch
 
 const Lists$codec: MessageCodec<Lists, MessageInitShape<typeof ListsSchema>> = {
   typeName: "golden.scalars.Lists",
-  from: (init) => create(ListsSchema, init),
+  from: (init) => Lists$from(init ?? {}),
   size(m) {
     try {
       return Lists$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ListsSchema, m, error);
+      throw notEncodable("golden.scalars.Lists", m, Lists$size, error);
     }
   },
   write: (m, b, p) => Lists$write(beginWrite(m, Lists$size), b, p),
@@ -273,12 +271,12 @@ const Lists$codec: MessageCodec<Lists, MessageInitShape<typeof ListsSchema>> = {
 
 const Maps$codec: MessageCodec<Maps, MessageInitShape<typeof MapsSchema>> = {
   typeName: "golden.scalars.Maps",
-  from: (init) => create(MapsSchema, init),
+  from: (init) => Maps$from(init ?? {}),
   size(m) {
     try {
       return Maps$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MapsSchema, m, error);
+      throw notEncodable("golden.scalars.Maps", m, Maps$size, error);
     }
   },
   write: (m, b, p) => Maps$write(beginWrite(m, Maps$size), b, p),
@@ -287,12 +285,12 @@ const Maps$codec: MessageCodec<Maps, MessageInitShape<typeof MapsSchema>> = {
 
 const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
   typeName: "golden.scalars.One",
-  from: (init) => create(OneSchema, init),
+  from: (init) => One$from(init ?? {}),
   size(m) {
     try {
       return One$size(m);
     } catch (error) {
-      throw notEncodable(OneSchema, m, error);
+      throw notEncodable("golden.scalars.One", m, One$size, error);
     }
   },
   write: One$write,
@@ -301,12 +299,12 @@ const One$codec: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
 
 const OneOptional$codec: MessageCodec<OneOptional, MessageInitShape<typeof OneOptionalSchema>> = {
   typeName: "golden.scalars.OneOptional",
-  from: (init) => create(OneOptionalSchema, init),
+  from: (init) => OneOptional$from(init ?? {}),
   size(m) {
     try {
       return OneOptional$size(m);
     } catch (error) {
-      throw notEncodable(OneOptionalSchema, m, error);
+      throw notEncodable("golden.scalars.OneOptional", m, OneOptional$size, error);
     }
   },
   write: OneOptional$write,
@@ -315,12 +313,12 @@ const OneOptional$codec: MessageCodec<OneOptional, MessageInitShape<typeof OneOp
 
 const OneMessage$codec: MessageCodec<OneMessage, MessageInitShape<typeof OneMessageSchema>> = {
   typeName: "golden.scalars.OneMessage",
-  from: (init) => create(OneMessageSchema, init),
+  from: (init) => OneMessage$from(init ?? {}),
   size(m) {
     try {
       return OneMessage$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OneMessageSchema, m, error);
+      throw notEncodable("golden.scalars.OneMessage", m, OneMessage$size, error);
     }
   },
   write: (m, b, p) => OneMessage$write(beginWrite(m, OneMessage$size), b, p),
@@ -329,12 +327,12 @@ const OneMessage$codec: MessageCodec<OneMessage, MessageInitShape<typeof OneMess
 
 const OneList$codec: MessageCodec<OneList, MessageInitShape<typeof OneListSchema>> = {
   typeName: "golden.scalars.OneList",
-  from: (init) => create(OneListSchema, init),
+  from: (init) => OneList$from(init ?? {}),
   size(m) {
     try {
       return OneList$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OneListSchema, m, error);
+      throw notEncodable("golden.scalars.OneList", m, OneList$size, error);
     }
   },
   write: (m, b, p) => OneList$write(beginWrite(m, OneList$size), b, p),
@@ -343,12 +341,12 @@ const OneList$codec: MessageCodec<OneList, MessageInitShape<typeof OneListSchema
 
 const OneMap$codec: MessageCodec<OneMap, MessageInitShape<typeof OneMapSchema>> = {
   typeName: "golden.scalars.OneMap",
-  from: (init) => create(OneMapSchema, init),
+  from: (init) => OneMap$from(init ?? {}),
   size(m) {
     try {
       return OneMap$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OneMapSchema, m, error);
+      throw notEncodable("golden.scalars.OneMap", m, OneMap$size, error);
     }
   },
   write: (m, b, p) => OneMap$write(beginWrite(m, OneMap$size), b, p),
@@ -357,12 +355,12 @@ const OneMap$codec: MessageCodec<OneMap, MessageInitShape<typeof OneMapSchema>> 
 
 const OneEnum$codec: MessageCodec<OneEnum, MessageInitShape<typeof OneEnumSchema>> = {
   typeName: "golden.scalars.OneEnum",
-  from: (init) => create(OneEnumSchema, init),
+  from: (init) => OneEnum$from(init ?? {}),
   size(m) {
     try {
       return OneEnum$size(m);
     } catch (error) {
-      throw notEncodable(OneEnumSchema, m, error);
+      throw notEncodable("golden.scalars.OneEnum", m, OneEnum$size, error);
     }
   },
   write: OneEnum$write,
@@ -371,12 +369,12 @@ const OneEnum$codec: MessageCodec<OneEnum, MessageInitShape<typeof OneEnumSchema
 
 const Nothing$codec: MessageCodec<Nothing, MessageInitShape<typeof NothingSchema>> = {
   typeName: "golden.scalars.Nothing",
-  from: (init) => create(NothingSchema, init),
+  from: (init) => Nothing$from(init ?? {}),
   size(m) {
     try {
       return Nothing$size(m);
     } catch (error) {
-      throw notEncodable(NothingSchema, m, error);
+      throw notEncodable("golden.scalars.Nothing", m, Nothing$size, error);
     }
   },
   write: Nothing$write,
@@ -729,6 +727,11 @@ function Singular$new(): Singular {
   return { $typeName: "golden.scalars.Singular", aDouble: 0, aFloat: 0, anInt32: 0, anInt64: zero64, aUint32: 0, aUint64: zero64, aSint32: 0, aSint64: zero64, aFixed32: 0, aFixed64: zero64, aSfixed32: 0, aSfixed64: zero64, aBool: false, aString: "", someBytes: bytes.empty, aColour: 0, aJsString: "0", aJsNumber: zero64 };
 }
 
+function Singular$from(i: MessageInitShape<typeof SingularSchema>): Singular {
+  if (isMade(i, "golden.scalars.Singular")) return i as Singular;
+  return { $typeName: "golden.scalars.Singular", aDouble: i.aDouble ?? 0, aFloat: i.aFloat ?? 0, anInt32: i.anInt32 ?? 0, anInt64: i.anInt64 ?? zero64, aUint32: i.aUint32 ?? 0, aUint64: i.aUint64 ?? zero64, aSint32: i.aSint32 ?? 0, aSint64: i.aSint64 ?? zero64, aFixed32: i.aFixed32 ?? 0, aFixed64: i.aFixed64 ?? zero64, aSfixed32: i.aSfixed32 ?? 0, aSfixed64: i.aSfixed64 ?? zero64, aBool: i.aBool ?? false, aString: i.aString ?? "", someBytes: bytesOf(i.someBytes ?? bytes.empty), aColour: i.aColour ?? 0, aJsString: i.aJsString ?? "0", aJsNumber: i.aJsNumber ?? zero64 };
+}
+
 function Singular$size(m: Singular): number {
   let n = 0;
   if (!Object.is(m.aDouble, 0)) n += 1 + double.size(m.aDouble);
@@ -845,6 +848,18 @@ function Optional$new(): Optional {
   return { $typeName: "golden.scalars.Optional", last: "" };
 }
 
+function Optional$from(i: MessageInitShape<typeof OptionalSchema>): Optional {
+  if (isMade(i, "golden.scalars.Optional")) return i as Optional;
+  const m: Optional = { $typeName: "golden.scalars.Optional", last: i.last ?? "" };
+  if (i.number != null) m.number = i.number;
+  if (i.text != null) m.text = i.text;
+  if (i.data != null) m.data = bytesOf(i.data);
+  if (i.colour != null) m.colour = i.colour;
+  if (i.long != null) m.long = i.long;
+  if (i.message != null) m.message = Singular$from(i.message);
+  return m;
+}
+
 function Optional$size(m: Optional): number {
   let n = 0;
   if (m.number !== undefined) n += 1 + int32.size(m.number);
@@ -904,6 +919,11 @@ function Optional$read(r: Reader, end: number, m: Optional = Optional$new()): Op
 
 function Lists$new(): Lists {
   return { $typeName: "golden.scalars.Lists", numbers: [], texts: [], datas: [], colours: [], longs: [], longStrings: [], messages: [] };
+}
+
+function Lists$from(i: MessageInitShape<typeof ListsSchema>): Lists {
+  if (isMade(i, "golden.scalars.Lists")) return i as Lists;
+  return { $typeName: "golden.scalars.Lists", numbers: i.numbers ?? [], texts: i.texts ?? [], datas: listOf(i.datas, bytesOf), colours: i.colours ?? [], longs: i.longs ?? [], longStrings: i.longStrings ?? [], messages: listOf(i.messages, Singular$from) };
 }
 
 function Lists$size(m: Lists): number {
@@ -966,6 +986,11 @@ function Lists$read(r: Reader, end: number, m: Lists = Lists$new()): Lists {
 
 function Maps$new(): Maps {
   return { $typeName: "golden.scalars.Maps", byString: {}, byInt32: {}, byInt64: {}, byBool: {}, messages: {}, longs: {}, last: {} };
+}
+
+function Maps$from(i: MessageInitShape<typeof MapsSchema>): Maps {
+  if (isMade(i, "golden.scalars.Maps")) return i as Maps;
+  return { $typeName: "golden.scalars.Maps", byString: i.byString ?? {}, byInt32: i.byInt32 ?? {}, byInt64: mapOf(i.byInt64, bytesOf), byBool: i.byBool ?? {}, messages: mapOf(i.messages, Singular$from), longs: i.longs ?? {}, last: mapOf(i.last, Singular$from) };
 }
 
 function Maps$size(m: Maps): number {
@@ -1148,6 +1173,11 @@ function One$new(): One {
   return { $typeName: "golden.scalars.One", only: "" };
 }
 
+function One$from(i: MessageInitShape<typeof OneSchema>): One {
+  if (isMade(i, "golden.scalars.One")) return i as One;
+  return { $typeName: "golden.scalars.One", only: i.only ?? "" };
+}
+
 function One$size(m: One): number {
   let n = 0;
   if (m.only !== "") n += 1 + string.size(m.only);
@@ -1177,6 +1207,13 @@ function One$read(r: Reader, end: number, m: One = One$new()): One {
 
 function OneOptional$new(): OneOptional {
   return { $typeName: "golden.scalars.OneOptional" };
+}
+
+function OneOptional$from(i: MessageInitShape<typeof OneOptionalSchema>): OneOptional {
+  if (isMade(i, "golden.scalars.OneOptional")) return i as OneOptional;
+  const m: OneOptional = { $typeName: "golden.scalars.OneOptional" };
+  if (i.only != null) m.only = i.only;
+  return m;
 }
 
 function OneOptional$size(m: OneOptional): number {
@@ -1210,6 +1247,13 @@ function OneMessage$new(): OneMessage {
   return { $typeName: "golden.scalars.OneMessage" };
 }
 
+function OneMessage$from(i: MessageInitShape<typeof OneMessageSchema>): OneMessage {
+  if (isMade(i, "golden.scalars.OneMessage")) return i as OneMessage;
+  const m: OneMessage = { $typeName: "golden.scalars.OneMessage" };
+  if (i.only != null) m.only = Singular$from(i.only);
+  return m;
+}
+
 function OneMessage$size(m: OneMessage): number {
   let n = 0;
   if (m.only !== undefined) n += 1 + held(hold(), Singular$size(m.only));
@@ -1241,6 +1285,11 @@ function OneList$new(): OneList {
   return { $typeName: "golden.scalars.OneList", only: [] };
 }
 
+function OneList$from(i: MessageInitShape<typeof OneListSchema>): OneList {
+  if (isMade(i, "golden.scalars.OneList")) return i as OneList;
+  return { $typeName: "golden.scalars.OneList", only: listOf(i.only, Singular$from) };
+}
+
 function OneList$size(m: OneList): number {
   let n = 0;
   for (const v of m.only) n += 1 + held(hold(), Singular$size(v));
@@ -1270,6 +1319,11 @@ function OneList$read(r: Reader, end: number, m: OneList = OneList$new()): OneLi
 
 function OneMap$new(): OneMap {
   return { $typeName: "golden.scalars.OneMap", only: {} };
+}
+
+function OneMap$from(i: MessageInitShape<typeof OneMapSchema>): OneMap {
+  if (isMade(i, "golden.scalars.OneMap")) return i as OneMap;
+  return { $typeName: "golden.scalars.OneMap", only: mapOf(i.only, Singular$from) };
 }
 
 function OneMap$size(m: OneMap): number {
@@ -1320,6 +1374,11 @@ function OneEnum$new(): OneEnum {
   return { $typeName: "golden.scalars.OneEnum", only: 0 };
 }
 
+function OneEnum$from(i: MessageInitShape<typeof OneEnumSchema>): OneEnum {
+  if (isMade(i, "golden.scalars.OneEnum")) return i as OneEnum;
+  return { $typeName: "golden.scalars.OneEnum", only: i.only ?? 0 };
+}
+
 function OneEnum$size(m: OneEnum): number {
   let n = 0;
   if (m.only !== 0) n += 1 + int32.size(m.only);
@@ -1348,6 +1407,11 @@ function OneEnum$read(r: Reader, end: number, m: OneEnum = OneEnum$new()): OneEn
 }
 
 function Nothing$new(): Nothing {
+  return { $typeName: "golden.scalars.Nothing" };
+}
+
+function Nothing$from(i: MessageInitShape<typeof NothingSchema>): Nothing {
+  if (isMade(i, "golden.scalars.Nothing")) return i as Nothing;
   return { $typeName: "golden.scalars.Nothing" };
 }
 

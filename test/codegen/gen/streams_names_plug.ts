@@ -5,11 +5,9 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
-import { loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import { isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Text } from "./streams_names_pb.ts";
-import { TextSchema } from "./streams_names_pb.ts";
+import type { Text, TextSchema } from "./streams_names_pb.ts";
 
 /**
  * @generated from service golden.streams.names.AsyncIterable
@@ -33,12 +31,12 @@ export interface AsyncIterableHandler {
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
   typeName: "golden.streams.names.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("golden.streams.names.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -294,6 +292,11 @@ export function testServerStreamingMethod(handler: ServerStreamingMethodHandler,
 
 function Text$new(): Text {
   return { $typeName: "golden.streams.names.Text", text: "" };
+}
+
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text {
+  if (isMade(i, "golden.streams.names.Text")) return i as Text;
+  return { $typeName: "golden.streams.names.Text", text: i.text ?? "" };
 }
 
 function Text$size(m: Text): number {

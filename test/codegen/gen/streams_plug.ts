@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { AsyncIterable as AsyncIterable$1, BidiStreamingMethod as BidiStreamingMethod$1, MessageSource as MessageSource$1, Number, Range, Total, messages } from "./streams_pb.ts";
-import { AsyncIterableSchema, BidiStreamingMethodSchema, MessageSourceSchema, NumberSchema, RangeSchema, TotalSchema, messagesSchema } from "./streams_pb.ts";
-import type { Empty, StringValue } from "@bufbuild/protobuf/wkt";
-import { EmptySchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
+import { beginSize, beginWrite, held, hold, int32, int64, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { AsyncIterable as AsyncIterable$1, AsyncIterableSchema, BidiStreamingMethod as BidiStreamingMethod$1, BidiStreamingMethodSchema, MessageSource as MessageSource$1, MessageSourceSchema, Number, NumberSchema, Range, RangeSchema, Total, TotalSchema, messages, messagesSchema } from "./streams_pb.ts";
+import type { Empty, EmptySchema, StringValue, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * Elements are messages; a request beside a stream, and a response beside one, are unwrapped.
@@ -121,12 +118,12 @@ export interface UnwrappedHandler {
 
 const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> = {
   typeName: "golden.streams.Number",
-  from: (init) => create(NumberSchema, init),
+  from: (init) => Number$from(init ?? {}),
   size(m) {
     try {
       return Number$size(m);
     } catch (error) {
-      throw notEncodable(NumberSchema, m, error);
+      throw notEncodable("golden.streams.Number", m, Number$size, error);
     }
   },
   write: Number$write,
@@ -135,12 +132,12 @@ const Number$codec: MessageCodec<Number, MessageInitShape<typeof NumberSchema>> 
 
 const Range$codec: MessageCodec<Range, MessageInitShape<typeof RangeSchema>> = {
   typeName: "golden.streams.Range",
-  from: (init) => create(RangeSchema, init),
+  from: (init) => Range$from(init ?? {}),
   size(m) {
     try {
       return Range$size(m);
     } catch (error) {
-      throw notEncodable(RangeSchema, m, error);
+      throw notEncodable("golden.streams.Range", m, Range$size, error);
     }
   },
   write: Range$write,
@@ -149,12 +146,12 @@ const Range$codec: MessageCodec<Range, MessageInitShape<typeof RangeSchema>> = {
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -163,12 +160,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
   typeName: "google.protobuf.StringValue",
-  from: (init) => create(StringValueSchema, init),
+  from: (init) => StringValue$from(init ?? {}),
   size(m) {
     try {
       return StringValue$size(m);
     } catch (error) {
-      throw notEncodable(StringValueSchema, m, error);
+      throw notEncodable("google.protobuf.StringValue", m, StringValue$size, error);
     }
   },
   write: StringValue$write,
@@ -177,12 +174,12 @@ const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof Strin
 
 const Total$codec: MessageCodec<Total, MessageInitShape<typeof TotalSchema>> = {
   typeName: "golden.streams.Total",
-  from: (init) => create(TotalSchema, init),
+  from: (init) => Total$from(init ?? {}),
   size(m) {
     try {
       return Total$size(m);
     } catch (error) {
-      throw notEncodable(TotalSchema, m, error);
+      throw notEncodable("golden.streams.Total", m, Total$size, error);
     }
   },
   write: Total$write,
@@ -703,12 +700,12 @@ export interface ClashesHandler {
 
 const messages$codec: MessageCodec<messages, MessageInitShape<typeof messagesSchema>> = {
   typeName: "golden.streams.messages",
-  from: (init) => create(messagesSchema, init),
+  from: (init) => messages$from(init ?? {}),
   size(m) {
     try {
       return messages$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(messagesSchema, m, error);
+      throw notEncodable("golden.streams.messages", m, messages$size, error);
     }
   },
   write: (m, b, p) => messages$write(beginWrite(m, messages$size), b, p),
@@ -717,12 +714,12 @@ const messages$codec: MessageCodec<messages, MessageInitShape<typeof messagesSch
 
 const AsyncIterable$codec: MessageCodec<AsyncIterable$1, MessageInitShape<typeof AsyncIterableSchema>> = {
   typeName: "golden.streams.AsyncIterable",
-  from: (init) => create(AsyncIterableSchema, init),
+  from: (init) => AsyncIterable$from(init ?? {}),
   size(m) {
     try {
       return AsyncIterable$size(m);
     } catch (error) {
-      throw notEncodable(AsyncIterableSchema, m, error);
+      throw notEncodable("golden.streams.AsyncIterable", m, AsyncIterable$size, error);
     }
   },
   write: AsyncIterable$write,
@@ -731,12 +728,12 @@ const AsyncIterable$codec: MessageCodec<AsyncIterable$1, MessageInitShape<typeof
 
 const MessageSource$codec: MessageCodec<MessageSource$1, MessageInitShape<typeof MessageSourceSchema>> = {
   typeName: "golden.streams.MessageSource",
-  from: (init) => create(MessageSourceSchema, init),
+  from: (init) => MessageSource$from(init ?? {}),
   size(m) {
     try {
       return MessageSource$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MessageSourceSchema, m, error);
+      throw notEncodable("golden.streams.MessageSource", m, MessageSource$size, error);
     }
   },
   write: (m, b, p) => MessageSource$write(beginWrite(m, MessageSource$size), b, p),
@@ -745,12 +742,12 @@ const MessageSource$codec: MessageCodec<MessageSource$1, MessageInitShape<typeof
 
 const BidiStreamingMethod$codec: MessageCodec<BidiStreamingMethod$1, MessageInitShape<typeof BidiStreamingMethodSchema>> = {
   typeName: "golden.streams.BidiStreamingMethod",
-  from: (init) => create(BidiStreamingMethodSchema, init),
+  from: (init) => BidiStreamingMethod$from(init ?? {}),
   size(m) {
     try {
       return BidiStreamingMethod$size(m);
     } catch (error) {
-      throw notEncodable(BidiStreamingMethodSchema, m, error);
+      throw notEncodable("golden.streams.BidiStreamingMethod", m, BidiStreamingMethod$size, error);
     }
   },
   write: BidiStreamingMethod$write,
@@ -946,6 +943,11 @@ function Number$new(): Number {
   return { $typeName: "golden.streams.Number", number: 0 };
 }
 
+function Number$from(i: MessageInitShape<typeof NumberSchema>): Number {
+  if (isMade(i, "golden.streams.Number")) return i as Number;
+  return { $typeName: "golden.streams.Number", number: i.number ?? 0 };
+}
+
 function Number$size(m: Number): number {
   let n = 0;
   if (m.number !== 0) n += 1 + int32.size(m.number);
@@ -975,6 +977,13 @@ function Number$read(r: Reader, end: number, m: Number = Number$new()): Number {
 
 function Range$new(): Range {
   return { $typeName: "golden.streams.Range", from: 0 };
+}
+
+function Range$from(i: MessageInitShape<typeof RangeSchema>): Range {
+  if (isMade(i, "golden.streams.Range")) return i as Range;
+  const m: Range = { $typeName: "golden.streams.Range", from: i.from ?? 0 };
+  if (i.to != null) m.to = i.to;
+  return m;
 }
 
 function Range$size(m: Range): number {
@@ -1013,6 +1022,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -1034,6 +1048,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function StringValue$new(): StringValue {
   return { $typeName: "google.protobuf.StringValue", value: "" };
+}
+
+function StringValue$from(i: MessageInitShape<typeof StringValueSchema>): StringValue {
+  if (isMade(i, "google.protobuf.StringValue")) return i as StringValue;
+  return { $typeName: "google.protobuf.StringValue", value: i.value ?? "" };
 }
 
 function StringValue$size(m: StringValue): number {
@@ -1065,6 +1084,11 @@ function StringValue$read(r: Reader, end: number, m: StringValue = StringValue$n
 
 function Total$new(): Total {
   return { $typeName: "golden.streams.Total", sum: zero64, count: 0 };
+}
+
+function Total$from(i: MessageInitShape<typeof TotalSchema>): Total {
+  if (isMade(i, "golden.streams.Total")) return i as Total;
+  return { $typeName: "golden.streams.Total", sum: i.sum ?? zero64, count: i.count ?? 0 };
 }
 
 function Total$size(m: Total): number {
@@ -1103,6 +1127,11 @@ function messages$new(): messages {
   return { $typeName: "golden.streams.messages", messages: [] };
 }
 
+function messages$from(i: MessageInitShape<typeof messagesSchema>): messages {
+  if (isMade(i, "golden.streams.messages")) return i as messages;
+  return { $typeName: "golden.streams.messages", messages: listOf(i.messages, Number$from) };
+}
+
 function messages$size(m: messages): number {
   let n = 0;
   for (const v of m.messages) n += 1 + held(hold(), Number$size(v));
@@ -1134,6 +1163,11 @@ function AsyncIterable$new(): AsyncIterable$1 {
   return { $typeName: "golden.streams.AsyncIterable", messages: "" };
 }
 
+function AsyncIterable$from(i: MessageInitShape<typeof AsyncIterableSchema>): AsyncIterable$1 {
+  if (isMade(i, "golden.streams.AsyncIterable")) return i as AsyncIterable$1;
+  return { $typeName: "golden.streams.AsyncIterable", messages: i.messages ?? "" };
+}
+
 function AsyncIterable$size(m: AsyncIterable$1): number {
   let n = 0;
   if (m.messages !== "") n += 1 + string.size(m.messages);
@@ -1163,6 +1197,13 @@ function AsyncIterable$read(r: Reader, end: number, m: AsyncIterable$1 = AsyncIt
 
 function MessageSource$new(): MessageSource$1 {
   return { $typeName: "golden.streams.MessageSource", messages: "" };
+}
+
+function MessageSource$from(i: MessageInitShape<typeof MessageSourceSchema>): MessageSource$1 {
+  if (isMade(i, "golden.streams.MessageSource")) return i as MessageSource$1;
+  const m: MessageSource$1 = { $typeName: "golden.streams.MessageSource", messages: i.messages ?? "" };
+  if (i.options != null) m.options = AsyncIterable$from(i.options);
+  return m;
 }
 
 function MessageSource$size(m: MessageSource$1): number {
@@ -1199,6 +1240,11 @@ function MessageSource$read(r: Reader, end: number, m: MessageSource$1 = Message
 
 function BidiStreamingMethod$new(): BidiStreamingMethod$1 {
   return { $typeName: "golden.streams.BidiStreamingMethod", value: "" };
+}
+
+function BidiStreamingMethod$from(i: MessageInitShape<typeof BidiStreamingMethodSchema>): BidiStreamingMethod$1 {
+  if (isMade(i, "golden.streams.BidiStreamingMethod")) return i as BidiStreamingMethod$1;
+  return { $typeName: "golden.streams.BidiStreamingMethod", value: i.value ?? "" };
 }
 
 function BidiStreamingMethod$size(m: BidiStreamingMethod$1): number {

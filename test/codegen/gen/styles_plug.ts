@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Request, Response } from "./styles_pb.ts";
-import { RequestSchema, ResponseSchema } from "./styles_pb.ts";
+import type { Request, RequestSchema, Response, ResponseSchema } from "./styles_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { int32, int64, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
-import { EmptySchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { int32, int64, isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Empty, EmptySchema, Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * Message in, message out, whatever the generator's option is.
@@ -59,12 +56,12 @@ export interface ByMessagesHandler {
 
 const Request$codec: MessageCodec<Request, MessageInitShape<typeof RequestSchema>> = {
   typeName: "golden.styles.Request",
-  from: (init) => create(RequestSchema, init),
+  from: (init) => Request$from(init ?? {}),
   size(m) {
     try {
       return Request$size(m);
     } catch (error) {
-      throw notEncodable(RequestSchema, m, error);
+      throw notEncodable("golden.styles.Request", m, Request$size, error);
     }
   },
   write: Request$write,
@@ -73,12 +70,12 @@ const Request$codec: MessageCodec<Request, MessageInitShape<typeof RequestSchema
 
 const Response$codec: MessageCodec<Response, MessageInitShape<typeof ResponseSchema>> = {
   typeName: "golden.styles.Response",
-  from: (init) => create(ResponseSchema, init),
+  from: (init) => Response$from(init ?? {}),
   size(m) {
     try {
       return Response$size(m);
     } catch (error) {
-      throw notEncodable(ResponseSchema, m, error);
+      throw notEncodable("golden.styles.Response", m, Response$size, error);
     }
   },
   write: Response$write,
@@ -87,12 +84,12 @@ const Response$codec: MessageCodec<Response, MessageInitShape<typeof ResponseSch
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -101,12 +98,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
   typeName: "google.protobuf.Timestamp",
-  from: (init) => create(TimestampSchema, init),
+  from: (init) => Timestamp$from(init ?? {}),
   size(m) {
     try {
       return Timestamp$size(m);
     } catch (error) {
-      throw notEncodable(TimestampSchema, m, error);
+      throw notEncodable("google.protobuf.Timestamp", m, Timestamp$size, error);
     }
   },
   write: Timestamp$write,
@@ -495,6 +492,13 @@ function Request$new(): Request {
   return { $typeName: "golden.styles.Request", key: "" };
 }
 
+function Request$from(i: MessageInitShape<typeof RequestSchema>): Request {
+  if (isMade(i, "golden.styles.Request")) return i as Request;
+  const m: Request = { $typeName: "golden.styles.Request", key: i.key ?? "" };
+  if (i.limit != null) m.limit = i.limit;
+  return m;
+}
+
 function Request$size(m: Request): number {
   let n = 0;
   if (m.key !== "") n += 1 + string.size(m.key);
@@ -531,6 +535,11 @@ function Response$new(): Response {
   return { $typeName: "golden.styles.Response", value: "" };
 }
 
+function Response$from(i: MessageInitShape<typeof ResponseSchema>): Response {
+  if (isMade(i, "golden.styles.Response")) return i as Response;
+  return { $typeName: "golden.styles.Response", value: i.value ?? "" };
+}
+
 function Response$size(m: Response): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -562,6 +571,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -583,6 +597,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function Timestamp$new(): Timestamp {
   return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$from(i: MessageInitShape<typeof TimestampSchema>): Timestamp {
+  if (isMade(i, "google.protobuf.Timestamp")) return i as Timestamp;
+  return { $typeName: "google.protobuf.Timestamp", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
 }
 
 function Timestamp$size(m: Timestamp): number {

@@ -5,17 +5,13 @@
 /* eslint-disable */
 
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Any, BoolValue, BytesValue, DoubleValue, Duration, Empty, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
-import { AnySchema, BoolValueSchema, BytesValueSchema, DoubleValueSchema, DurationSchema, EmptySchema, FieldMaskSchema, FloatValueSchema, Int32ValueSchema, Int64ValueSchema, ListValueSchema, StringValueSchema, StructSchema, TimestampSchema, UInt32ValueSchema, UInt64ValueSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import type { Any, AnySchema, BoolValue, BoolValueSchema, BytesValue, BytesValueSchema, DoubleValue, DoubleValueSchema, Duration, DurationSchema, Empty, EmptySchema, FieldMask, FieldMaskSchema, FloatValue, FloatValueSchema, Int32Value, Int32ValueSchema, Int64Value, Int64ValueSchema, ListValue, ListValueSchema, NullValue, StringValue, StringValueSchema, Struct, StructSchema, Timestamp, TimestampSchema, UInt32Value, UInt32ValueSchema, UInt64Value, UInt64ValueSchema, Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { Fields, OnlyStruct, OnlyWrapper } from "./well_known_pb.ts";
-import { FieldsSchema, OnlyStructSchema, OnlyWrapperSchema } from "./well_known_pb.ts";
-import type { Api, Method, Mixin } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
-import { ApiSchema } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
-import type { Option, Syntax } from "@bufbuild/protobuf/wkt/google/protobuf/type_pb.js";
-import type { SourceContext } from "@bufbuild/protobuf/wkt/google/protobuf/source_context_pb.js";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, float, held, hold, int32, int64, isMade, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { Fields, FieldsSchema, OnlyStruct, OnlyStructSchema, OnlyWrapper, OnlyWrapperSchema } from "./well_known_pb.ts";
+import type { Api, ApiSchema, Method, MethodSchema, Mixin, MixinSchema } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
+import type { Option, OptionSchema, Syntax } from "@bufbuild/protobuf/wkt/google/protobuf/type_pb.js";
+import type { SourceContext, SourceContextSchema } from "@bufbuild/protobuf/wkt/google/protobuf/source_context_pb.js";
 
 /**
  * @generated from service golden.wkt.WellKnown
@@ -279,12 +275,12 @@ export interface WellKnownHandler {
 
 const Fields$codec: MessageCodec<Fields, MessageInitShape<typeof FieldsSchema>> = {
   typeName: "golden.wkt.Fields",
-  from: (init) => create(FieldsSchema, init),
+  from: (init) => Fields$from(init ?? {}),
   size(m) {
     try {
       return Fields$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(FieldsSchema, m, error);
+      throw notEncodable("golden.wkt.Fields", m, Fields$size, error);
     }
   },
   write: (m, b, p) => Fields$write(beginWrite(m, Fields$size), b, p),
@@ -293,12 +289,12 @@ const Fields$codec: MessageCodec<Fields, MessageInitShape<typeof FieldsSchema>> 
 
 const OnlyWrapper$codec: MessageCodec<OnlyWrapper, MessageInitShape<typeof OnlyWrapperSchema>> = {
   typeName: "golden.wkt.OnlyWrapper",
-  from: (init) => create(OnlyWrapperSchema, init),
+  from: (init) => OnlyWrapper$from(init ?? {}),
   size(m) {
     try {
       return OnlyWrapper$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OnlyWrapperSchema, m, error);
+      throw notEncodable("golden.wkt.OnlyWrapper", m, OnlyWrapper$size, error);
     }
   },
   write: (m, b, p) => OnlyWrapper$write(beginWrite(m, OnlyWrapper$size), b, p),
@@ -307,12 +303,12 @@ const OnlyWrapper$codec: MessageCodec<OnlyWrapper, MessageInitShape<typeof OnlyW
 
 const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof TimestampSchema>> = {
   typeName: "google.protobuf.Timestamp",
-  from: (init) => create(TimestampSchema, init),
+  from: (init) => Timestamp$from(init ?? {}),
   size(m) {
     try {
       return Timestamp$size(m);
     } catch (error) {
-      throw notEncodable(TimestampSchema, m, error);
+      throw notEncodable("google.protobuf.Timestamp", m, Timestamp$size, error);
     }
   },
   write: Timestamp$write,
@@ -321,12 +317,12 @@ const Timestamp$codec: MessageCodec<Timestamp, MessageInitShape<typeof Timestamp
 
 const Duration$codec: MessageCodec<Duration, MessageInitShape<typeof DurationSchema>> = {
   typeName: "google.protobuf.Duration",
-  from: (init) => create(DurationSchema, init),
+  from: (init) => Duration$from(init ?? {}),
   size(m) {
     try {
       return Duration$size(m);
     } catch (error) {
-      throw notEncodable(DurationSchema, m, error);
+      throw notEncodable("google.protobuf.Duration", m, Duration$size, error);
     }
   },
   write: Duration$write,
@@ -335,12 +331,12 @@ const Duration$codec: MessageCodec<Duration, MessageInitShape<typeof DurationSch
 
 const Any$codec: MessageCodec<Any, MessageInitShape<typeof AnySchema>> = {
   typeName: "google.protobuf.Any",
-  from: (init) => create(AnySchema, init),
+  from: (init) => Any$from(init ?? {}),
   size(m) {
     try {
       return Any$size(m);
     } catch (error) {
-      throw notEncodable(AnySchema, m, error);
+      throw notEncodable("google.protobuf.Any", m, Any$size, error);
     }
   },
   write: Any$write,
@@ -349,12 +345,12 @@ const Any$codec: MessageCodec<Any, MessageInitShape<typeof AnySchema>> = {
 
 const Struct$codec: MessageCodec<Struct, MessageInitShape<typeof StructSchema>> = {
   typeName: "google.protobuf.Struct",
-  from: (init) => create(StructSchema, init),
+  from: (init) => Struct$from(init ?? {}),
   size(m) {
     try {
       return Struct$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(StructSchema, m, error);
+      throw notEncodable("google.protobuf.Struct", m, Struct$size, error);
     }
   },
   write: (m, b, p) => Struct$write(beginWrite(m, Struct$size), b, p),
@@ -363,12 +359,12 @@ const Struct$codec: MessageCodec<Struct, MessageInitShape<typeof StructSchema>> 
 
 const Value$codec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
   typeName: "google.protobuf.Value",
-  from: (init) => create(ValueSchema, init),
+  from: (init) => Value$from(init ?? {}),
   size(m) {
     try {
       return Value$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ValueSchema, m, error);
+      throw notEncodable("google.protobuf.Value", m, Value$size, error);
     }
   },
   write: (m, b, p) => Value$write(beginWrite(m, Value$size), b, p),
@@ -377,12 +373,12 @@ const Value$codec: MessageCodec<Value, MessageInitShape<typeof ValueSchema>> = {
 
 const ListValue$codec: MessageCodec<ListValue, MessageInitShape<typeof ListValueSchema>> = {
   typeName: "google.protobuf.ListValue",
-  from: (init) => create(ListValueSchema, init),
+  from: (init) => ListValue$from(init ?? {}),
   size(m) {
     try {
       return ListValue$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ListValueSchema, m, error);
+      throw notEncodable("google.protobuf.ListValue", m, ListValue$size, error);
     }
   },
   write: (m, b, p) => ListValue$write(beginWrite(m, ListValue$size), b, p),
@@ -391,12 +387,12 @@ const ListValue$codec: MessageCodec<ListValue, MessageInitShape<typeof ListValue
 
 const FieldMask$codec: MessageCodec<FieldMask, MessageInitShape<typeof FieldMaskSchema>> = {
   typeName: "google.protobuf.FieldMask",
-  from: (init) => create(FieldMaskSchema, init),
+  from: (init) => FieldMask$from(init ?? {}),
   size(m) {
     try {
       return FieldMask$size(m);
     } catch (error) {
-      throw notEncodable(FieldMaskSchema, m, error);
+      throw notEncodable("google.protobuf.FieldMask", m, FieldMask$size, error);
     }
   },
   write: FieldMask$write,
@@ -405,12 +401,12 @@ const FieldMask$codec: MessageCodec<FieldMask, MessageInitShape<typeof FieldMask
 
 const Api$codec: MessageCodec<Api, MessageInitShape<typeof ApiSchema>> = {
   typeName: "google.protobuf.Api",
-  from: (init) => create(ApiSchema, init),
+  from: (init) => Api$from(init ?? {}),
   size(m) {
     try {
       return Api$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ApiSchema, m, error);
+      throw notEncodable("google.protobuf.Api", m, Api$size, error);
     }
   },
   write: (m, b, p) => Api$write(beginWrite(m, Api$size), b, p),
@@ -419,12 +415,12 @@ const Api$codec: MessageCodec<Api, MessageInitShape<typeof ApiSchema>> = {
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -433,12 +429,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const DoubleValue$codec: MessageCodec<DoubleValue, MessageInitShape<typeof DoubleValueSchema>> = {
   typeName: "google.protobuf.DoubleValue",
-  from: (init) => create(DoubleValueSchema, init),
+  from: (init) => DoubleValue$from(init ?? {}),
   size(m) {
     try {
       return DoubleValue$size(m);
     } catch (error) {
-      throw notEncodable(DoubleValueSchema, m, error);
+      throw notEncodable("google.protobuf.DoubleValue", m, DoubleValue$size, error);
     }
   },
   write: DoubleValue$write,
@@ -447,12 +443,12 @@ const DoubleValue$codec: MessageCodec<DoubleValue, MessageInitShape<typeof Doubl
 
 const FloatValue$codec: MessageCodec<FloatValue, MessageInitShape<typeof FloatValueSchema>> = {
   typeName: "google.protobuf.FloatValue",
-  from: (init) => create(FloatValueSchema, init),
+  from: (init) => FloatValue$from(init ?? {}),
   size(m) {
     try {
       return FloatValue$size(m);
     } catch (error) {
-      throw notEncodable(FloatValueSchema, m, error);
+      throw notEncodable("google.protobuf.FloatValue", m, FloatValue$size, error);
     }
   },
   write: FloatValue$write,
@@ -461,12 +457,12 @@ const FloatValue$codec: MessageCodec<FloatValue, MessageInitShape<typeof FloatVa
 
 const Int64Value$codec: MessageCodec<Int64Value, MessageInitShape<typeof Int64ValueSchema>> = {
   typeName: "google.protobuf.Int64Value",
-  from: (init) => create(Int64ValueSchema, init),
+  from: (init) => Int64Value$from(init ?? {}),
   size(m) {
     try {
       return Int64Value$size(m);
     } catch (error) {
-      throw notEncodable(Int64ValueSchema, m, error);
+      throw notEncodable("google.protobuf.Int64Value", m, Int64Value$size, error);
     }
   },
   write: Int64Value$write,
@@ -475,12 +471,12 @@ const Int64Value$codec: MessageCodec<Int64Value, MessageInitShape<typeof Int64Va
 
 const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
   typeName: "google.protobuf.UInt64Value",
-  from: (init) => create(UInt64ValueSchema, init),
+  from: (init) => UInt64Value$from(init ?? {}),
   size(m) {
     try {
       return UInt64Value$size(m);
     } catch (error) {
-      throw notEncodable(UInt64ValueSchema, m, error);
+      throw notEncodable("google.protobuf.UInt64Value", m, UInt64Value$size, error);
     }
   },
   write: UInt64Value$write,
@@ -489,12 +485,12 @@ const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt6
 
 const Int32Value$codec: MessageCodec<Int32Value, MessageInitShape<typeof Int32ValueSchema>> = {
   typeName: "google.protobuf.Int32Value",
-  from: (init) => create(Int32ValueSchema, init),
+  from: (init) => Int32Value$from(init ?? {}),
   size(m) {
     try {
       return Int32Value$size(m);
     } catch (error) {
-      throw notEncodable(Int32ValueSchema, m, error);
+      throw notEncodable("google.protobuf.Int32Value", m, Int32Value$size, error);
     }
   },
   write: Int32Value$write,
@@ -503,12 +499,12 @@ const Int32Value$codec: MessageCodec<Int32Value, MessageInitShape<typeof Int32Va
 
 const UInt32Value$codec: MessageCodec<UInt32Value, MessageInitShape<typeof UInt32ValueSchema>> = {
   typeName: "google.protobuf.UInt32Value",
-  from: (init) => create(UInt32ValueSchema, init),
+  from: (init) => UInt32Value$from(init ?? {}),
   size(m) {
     try {
       return UInt32Value$size(m);
     } catch (error) {
-      throw notEncodable(UInt32ValueSchema, m, error);
+      throw notEncodable("google.protobuf.UInt32Value", m, UInt32Value$size, error);
     }
   },
   write: UInt32Value$write,
@@ -517,12 +513,12 @@ const UInt32Value$codec: MessageCodec<UInt32Value, MessageInitShape<typeof UInt3
 
 const BoolValue$codec: MessageCodec<BoolValue, MessageInitShape<typeof BoolValueSchema>> = {
   typeName: "google.protobuf.BoolValue",
-  from: (init) => create(BoolValueSchema, init),
+  from: (init) => BoolValue$from(init ?? {}),
   size(m) {
     try {
       return BoolValue$size(m);
     } catch (error) {
-      throw notEncodable(BoolValueSchema, m, error);
+      throw notEncodable("google.protobuf.BoolValue", m, BoolValue$size, error);
     }
   },
   write: BoolValue$write,
@@ -531,12 +527,12 @@ const BoolValue$codec: MessageCodec<BoolValue, MessageInitShape<typeof BoolValue
 
 const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
   typeName: "google.protobuf.StringValue",
-  from: (init) => create(StringValueSchema, init),
+  from: (init) => StringValue$from(init ?? {}),
   size(m) {
     try {
       return StringValue$size(m);
     } catch (error) {
-      throw notEncodable(StringValueSchema, m, error);
+      throw notEncodable("google.protobuf.StringValue", m, StringValue$size, error);
     }
   },
   write: StringValue$write,
@@ -545,12 +541,12 @@ const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof Strin
 
 const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
   typeName: "google.protobuf.BytesValue",
-  from: (init) => create(BytesValueSchema, init),
+  from: (init) => BytesValue$from(init ?? {}),
   size(m) {
     try {
       return BytesValue$size(m);
     } catch (error) {
-      throw notEncodable(BytesValueSchema, m, error);
+      throw notEncodable("google.protobuf.BytesValue", m, BytesValue$size, error);
     }
   },
   write: BytesValue$write,
@@ -559,12 +555,12 @@ const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesVa
 
 const OnlyStruct$codec: MessageCodec<OnlyStruct, MessageInitShape<typeof OnlyStructSchema>> = {
   typeName: "golden.wkt.OnlyStruct",
-  from: (init) => create(OnlyStructSchema, init),
+  from: (init) => OnlyStruct$from(init ?? {}),
   size(m) {
     try {
       return OnlyStruct$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OnlyStructSchema, m, error);
+      throw notEncodable("golden.wkt.OnlyStruct", m, OnlyStruct$size, error);
     }
   },
   write: (m, b, p) => OnlyStruct$write(beginWrite(m, OnlyStruct$size), b, p),
@@ -1108,6 +1104,34 @@ function Fields$new(): Fields {
   return { $typeName: "golden.wkt.Fields", nullValue: 0, structs: [], structMap: {}, bools: [], doubles: {}, choice: { case: undefined }, last: "" };
 }
 
+function Fields$from(i: MessageInitShape<typeof FieldsSchema>): Fields {
+  if (isMade(i, "golden.wkt.Fields")) return i as Fields;
+  const m: Fields = { $typeName: "golden.wkt.Fields", nullValue: i.nullValue ?? 0, structs: i.structs ?? [], structMap: i.structMap ?? {}, bools: listOf(i.bools, BoolValue$from), doubles: mapOf(i.doubles, DoubleValue$from), choice: { case: undefined }, last: i.last ?? "" };
+  if (i.time != null) m.time = Timestamp$from(i.time);
+  if (i.span != null) m.span = Duration$from(i.span);
+  if (i.any != null) m.any = Any$from(i.any);
+  if (i.struct != null) m.struct = i.struct;
+  if (i.value != null) m.value = Value$from(i.value);
+  if (i.list != null) m.list = ListValue$from(i.list);
+  if (i.mask != null) m.mask = FieldMask$from(i.mask);
+  if (i.empty != null) m.empty = Empty$from(i.empty);
+  if (i.text != null) m.text = i.text;
+  if (i.long != null) m.long = i.long;
+  if (i.data != null) m.data = bytesOf(i.data);
+  switch (i.choice?.case) {
+    case "chosenNumber":
+      m.choice = { case: "chosenNumber", value: UInt32Value$from(i.choice.value) };
+      break;
+    case "chosenStruct":
+      m.choice = { case: "chosenStruct", value: i.choice.value };
+      break;
+    case "chosenTime":
+      m.choice = { case: "chosenTime", value: Timestamp$from(i.choice.value) };
+      break;
+  }
+  return m;
+}
+
 function Fields$size(m: Fields): number {
   let n = 0;
   if (m.time !== undefined) n += 1 + held(hold(), Timestamp$size(m.time));
@@ -1284,6 +1308,13 @@ function OnlyWrapper$new(): OnlyWrapper {
   return { $typeName: "golden.wkt.OnlyWrapper" };
 }
 
+function OnlyWrapper$from(i: MessageInitShape<typeof OnlyWrapperSchema>): OnlyWrapper {
+  if (isMade(i, "golden.wkt.OnlyWrapper")) return i as OnlyWrapper;
+  const m: OnlyWrapper = { $typeName: "golden.wkt.OnlyWrapper" };
+  if (i.only != null) m.only = i.only;
+  return m;
+}
+
 function OnlyWrapper$size(m: OnlyWrapper): number {
   let n = 0;
   if (m.only !== undefined) n += 1 + held(hold(), StringValue$size({ $typeName: "google.protobuf.StringValue", value: m.only }));
@@ -1313,6 +1344,11 @@ function OnlyWrapper$read(r: Reader, end: number, m: OnlyWrapper = OnlyWrapper$n
 
 function Timestamp$new(): Timestamp {
   return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
+}
+
+function Timestamp$from(i: MessageInitShape<typeof TimestampSchema>): Timestamp {
+  if (isMade(i, "google.protobuf.Timestamp")) return i as Timestamp;
+  return { $typeName: "google.protobuf.Timestamp", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
 }
 
 function Timestamp$size(m: Timestamp): number {
@@ -1351,6 +1387,11 @@ function Duration$new(): Duration {
   return { $typeName: "google.protobuf.Duration", seconds: zero64, nanos: 0 };
 }
 
+function Duration$from(i: MessageInitShape<typeof DurationSchema>): Duration {
+  if (isMade(i, "google.protobuf.Duration")) return i as Duration;
+  return { $typeName: "google.protobuf.Duration", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
+}
+
 function Duration$size(m: Duration): number {
   let n = 0;
   if (m.seconds) n += 1 + int64.size(m.seconds);
@@ -1387,6 +1428,11 @@ function Any$new(): Any {
   return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
 }
 
+function Any$from(i: MessageInitShape<typeof AnySchema>): Any {
+  if (isMade(i, "google.protobuf.Any")) return i as Any;
+  return { $typeName: "google.protobuf.Any", typeUrl: i.typeUrl ?? "", value: bytesOf(i.value ?? bytes.empty) };
+}
+
 function Any$size(m: Any): number {
   let n = 0;
   if (m.typeUrl !== "") n += 1 + string.size(m.typeUrl);
@@ -1421,6 +1467,11 @@ function Any$read(r: Reader, end: number, m: Any = Any$new()): Any {
 
 function Struct$new(): Struct {
   return { $typeName: "google.protobuf.Struct", fields: {} };
+}
+
+function Struct$from(i: MessageInitShape<typeof StructSchema>): Struct {
+  if (isMade(i, "google.protobuf.Struct")) return i as Struct;
+  return { $typeName: "google.protobuf.Struct", fields: mapOf(i.fields, Value$from) };
 }
 
 function Struct$size(m: Struct): number {
@@ -1469,6 +1520,32 @@ function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
 
 function Value$new(): Value {
   return { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+}
+
+function Value$from(i: MessageInitShape<typeof ValueSchema>): Value {
+  if (isMade(i, "google.protobuf.Value")) return i as Value;
+  const m: Value = { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+  switch (i.kind?.case) {
+    case "nullValue":
+      m.kind = { case: "nullValue", value: i.kind.value };
+      break;
+    case "numberValue":
+      m.kind = { case: "numberValue", value: i.kind.value };
+      break;
+    case "stringValue":
+      m.kind = { case: "stringValue", value: i.kind.value };
+      break;
+    case "boolValue":
+      m.kind = { case: "boolValue", value: i.kind.value };
+      break;
+    case "structValue":
+      m.kind = { case: "structValue", value: Struct$from(i.kind.value) };
+      break;
+    case "listValue":
+      m.kind = { case: "listValue", value: ListValue$from(i.kind.value) };
+      break;
+  }
+  return m;
 }
 
 function Value$size(m: Value): number {
@@ -1555,6 +1632,11 @@ function ListValue$new(): ListValue {
   return { $typeName: "google.protobuf.ListValue", values: [] };
 }
 
+function ListValue$from(i: MessageInitShape<typeof ListValueSchema>): ListValue {
+  if (isMade(i, "google.protobuf.ListValue")) return i as ListValue;
+  return { $typeName: "google.protobuf.ListValue", values: listOf(i.values, Value$from) };
+}
+
 function ListValue$size(m: ListValue): number {
   let n = 0;
   for (const v of m.values) n += 1 + held(hold(), Value$size(v));
@@ -1586,6 +1668,11 @@ function FieldMask$new(): FieldMask {
   return { $typeName: "google.protobuf.FieldMask", paths: [] };
 }
 
+function FieldMask$from(i: MessageInitShape<typeof FieldMaskSchema>): FieldMask {
+  if (isMade(i, "google.protobuf.FieldMask")) return i as FieldMask;
+  return { $typeName: "google.protobuf.FieldMask", paths: i.paths ?? [] };
+}
+
 function FieldMask$size(m: FieldMask): number {
   let n = 0;
   for (const v of m.paths) n += 1 + string.size(v);
@@ -1615,6 +1702,13 @@ function FieldMask$read(r: Reader, end: number, m: FieldMask = FieldMask$new()):
 
 function Api$new(): Api {
   return { $typeName: "google.protobuf.Api", name: "", methods: [], options: [], version: "", mixins: [], syntax: 0, edition: "" };
+}
+
+function Api$from(i: MessageInitShape<typeof ApiSchema>): Api {
+  if (isMade(i, "google.protobuf.Api")) return i as Api;
+  const m: Api = { $typeName: "google.protobuf.Api", name: i.name ?? "", methods: listOf(i.methods, Method$from), options: listOf(i.options, Option$from), version: i.version ?? "", mixins: listOf(i.mixins, Mixin$from), syntax: i.syntax ?? 0, edition: i.edition ?? "" };
+  if (i.sourceContext != null) m.sourceContext = SourceContext$from(i.sourceContext);
+  return m;
 }
 
 function Api$size(m: Api): number {
@@ -1683,6 +1777,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -1704,6 +1803,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function DoubleValue$new(): DoubleValue {
   return { $typeName: "google.protobuf.DoubleValue", value: 0 };
+}
+
+function DoubleValue$from(i: MessageInitShape<typeof DoubleValueSchema>): DoubleValue {
+  if (isMade(i, "google.protobuf.DoubleValue")) return i as DoubleValue;
+  return { $typeName: "google.protobuf.DoubleValue", value: i.value ?? 0 };
 }
 
 function DoubleValue$size(m: DoubleValue): number {
@@ -1737,6 +1841,11 @@ function FloatValue$new(): FloatValue {
   return { $typeName: "google.protobuf.FloatValue", value: 0 };
 }
 
+function FloatValue$from(i: MessageInitShape<typeof FloatValueSchema>): FloatValue {
+  if (isMade(i, "google.protobuf.FloatValue")) return i as FloatValue;
+  return { $typeName: "google.protobuf.FloatValue", value: i.value ?? 0 };
+}
+
 function FloatValue$size(m: FloatValue): number {
   let n = 0;
   if (!Object.is(m.value, 0)) n += 1 + float.size(m.value);
@@ -1766,6 +1875,11 @@ function FloatValue$read(r: Reader, end: number, m: FloatValue = FloatValue$new(
 
 function Int64Value$new(): Int64Value {
   return { $typeName: "google.protobuf.Int64Value", value: zero64 };
+}
+
+function Int64Value$from(i: MessageInitShape<typeof Int64ValueSchema>): Int64Value {
+  if (isMade(i, "google.protobuf.Int64Value")) return i as Int64Value;
+  return { $typeName: "google.protobuf.Int64Value", value: i.value ?? zero64 };
 }
 
 function Int64Value$size(m: Int64Value): number {
@@ -1799,6 +1913,11 @@ function UInt64Value$new(): UInt64Value {
   return { $typeName: "google.protobuf.UInt64Value", value: zero64 };
 }
 
+function UInt64Value$from(i: MessageInitShape<typeof UInt64ValueSchema>): UInt64Value {
+  if (isMade(i, "google.protobuf.UInt64Value")) return i as UInt64Value;
+  return { $typeName: "google.protobuf.UInt64Value", value: i.value ?? zero64 };
+}
+
 function UInt64Value$size(m: UInt64Value): number {
   let n = 0;
   if (m.value) n += 1 + uint64.size(m.value);
@@ -1828,6 +1947,11 @@ function UInt64Value$read(r: Reader, end: number, m: UInt64Value = UInt64Value$n
 
 function Int32Value$new(): Int32Value {
   return { $typeName: "google.protobuf.Int32Value", value: 0 };
+}
+
+function Int32Value$from(i: MessageInitShape<typeof Int32ValueSchema>): Int32Value {
+  if (isMade(i, "google.protobuf.Int32Value")) return i as Int32Value;
+  return { $typeName: "google.protobuf.Int32Value", value: i.value ?? 0 };
 }
 
 function Int32Value$size(m: Int32Value): number {
@@ -1861,6 +1985,11 @@ function UInt32Value$new(): UInt32Value {
   return { $typeName: "google.protobuf.UInt32Value", value: 0 };
 }
 
+function UInt32Value$from(i: MessageInitShape<typeof UInt32ValueSchema>): UInt32Value {
+  if (isMade(i, "google.protobuf.UInt32Value")) return i as UInt32Value;
+  return { $typeName: "google.protobuf.UInt32Value", value: i.value ?? 0 };
+}
+
 function UInt32Value$size(m: UInt32Value): number {
   let n = 0;
   if (m.value !== 0) n += 1 + uint32.size(m.value);
@@ -1890,6 +2019,11 @@ function UInt32Value$read(r: Reader, end: number, m: UInt32Value = UInt32Value$n
 
 function BoolValue$new(): BoolValue {
   return { $typeName: "google.protobuf.BoolValue", value: false };
+}
+
+function BoolValue$from(i: MessageInitShape<typeof BoolValueSchema>): BoolValue {
+  if (isMade(i, "google.protobuf.BoolValue")) return i as BoolValue;
+  return { $typeName: "google.protobuf.BoolValue", value: i.value ?? false };
 }
 
 function BoolValue$size(m: BoolValue): number {
@@ -1923,6 +2057,11 @@ function StringValue$new(): StringValue {
   return { $typeName: "google.protobuf.StringValue", value: "" };
 }
 
+function StringValue$from(i: MessageInitShape<typeof StringValueSchema>): StringValue {
+  if (isMade(i, "google.protobuf.StringValue")) return i as StringValue;
+  return { $typeName: "google.protobuf.StringValue", value: i.value ?? "" };
+}
+
 function StringValue$size(m: StringValue): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -1952,6 +2091,11 @@ function StringValue$read(r: Reader, end: number, m: StringValue = StringValue$n
 
 function BytesValue$new(): BytesValue {
   return { $typeName: "google.protobuf.BytesValue", value: bytes.empty };
+}
+
+function BytesValue$from(i: MessageInitShape<typeof BytesValueSchema>): BytesValue {
+  if (isMade(i, "google.protobuf.BytesValue")) return i as BytesValue;
+  return { $typeName: "google.protobuf.BytesValue", value: bytesOf(i.value ?? bytes.empty) };
 }
 
 function BytesValue$size(m: BytesValue): number {
@@ -1985,6 +2129,13 @@ function OnlyStruct$new(): OnlyStruct {
   return { $typeName: "golden.wkt.OnlyStruct" };
 }
 
+function OnlyStruct$from(i: MessageInitShape<typeof OnlyStructSchema>): OnlyStruct {
+  if (isMade(i, "golden.wkt.OnlyStruct")) return i as OnlyStruct;
+  const m: OnlyStruct = { $typeName: "golden.wkt.OnlyStruct" };
+  if (i.only != null) m.only = i.only;
+  return m;
+}
+
 function OnlyStruct$size(m: OnlyStruct): number {
   let n = 0;
   if (m.only !== undefined) n += 1 + held(hold(), Struct$size(structFromJson(m.only)));
@@ -2014,6 +2165,11 @@ function OnlyStruct$read(r: Reader, end: number, m: OnlyStruct = OnlyStruct$new(
 
 function Method$new(): Method {
   return { $typeName: "google.protobuf.Method", name: "", requestTypeUrl: "", requestStreaming: false, responseTypeUrl: "", responseStreaming: false, options: [], syntax: 0, edition: "" };
+}
+
+function Method$from(i: MessageInitShape<typeof MethodSchema>): Method {
+  if (isMade(i, "google.protobuf.Method")) return i as Method;
+  return { $typeName: "google.protobuf.Method", name: i.name ?? "", requestTypeUrl: i.requestTypeUrl ?? "", requestStreaming: i.requestStreaming ?? false, responseTypeUrl: i.responseTypeUrl ?? "", responseStreaming: i.responseStreaming ?? false, options: listOf(i.options, Option$from), syntax: i.syntax ?? 0, edition: i.edition ?? "" };
 }
 
 function Method$size(m: Method): number {
@@ -2082,6 +2238,13 @@ function Option$new(): Option {
   return { $typeName: "google.protobuf.Option", name: "" };
 }
 
+function Option$from(i: MessageInitShape<typeof OptionSchema>): Option {
+  if (isMade(i, "google.protobuf.Option")) return i as Option;
+  const m: Option = { $typeName: "google.protobuf.Option", name: i.name ?? "" };
+  if (i.value != null) m.value = Any$from(i.value);
+  return m;
+}
+
 function Option$size(m: Option): number {
   let n = 0;
   if (m.name !== "") n += 1 + string.size(m.name);
@@ -2118,6 +2281,11 @@ function SourceContext$new(): SourceContext {
   return { $typeName: "google.protobuf.SourceContext", fileName: "" };
 }
 
+function SourceContext$from(i: MessageInitShape<typeof SourceContextSchema>): SourceContext {
+  if (isMade(i, "google.protobuf.SourceContext")) return i as SourceContext;
+  return { $typeName: "google.protobuf.SourceContext", fileName: i.fileName ?? "" };
+}
+
 function SourceContext$size(m: SourceContext): number {
   let n = 0;
   if (m.fileName !== "") n += 1 + string.size(m.fileName);
@@ -2147,6 +2315,11 @@ function SourceContext$read(r: Reader, end: number, m: SourceContext = SourceCon
 
 function Mixin$new(): Mixin {
   return { $typeName: "google.protobuf.Mixin", name: "", root: "" };
+}
+
+function Mixin$from(i: MessageInitShape<typeof MixinSchema>): Mixin {
+  if (isMade(i, "google.protobuf.Mixin")) return i as Mixin;
+  return { $typeName: "google.protobuf.Mixin", name: i.name ?? "", root: i.root ?? "" };
 }
 
 function Mixin$size(m: Mixin): number {

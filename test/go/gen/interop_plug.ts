@@ -13,13 +13,10 @@
 /* eslint-disable */
 
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, loadService, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
-import type { AddInt32Request, AddInt32Response, AddInt64Request, AddInt64Response, AddUint32Request, AddUint32Response, AddUint64Request, AddUint64Response, CloseRequest, CloseResponse, ConcatRequest, ConcatResponse, ConstructorRequest, ConstructorResponse, CountRunesRequest, CountRunesResponse, DescribeRequest, DescribeResponse, EchoItemRequest, EchoItemResponse, ElapsedRequest, ElapsedResponse, ExitRequest, FailRequest, FillRequest, FillResponse, IndexByNameRequest, IndexByNameResponse, IsItemRequest, IsItemResponse, Item, ItemSchema, JoinRequest, JoinResponse, ListSet, ListSetSchema, ListsRequest, ListsResponse, LogRequest, MakeItemRequest, MakeItemResponse, MakeItemsRequest, MakeItemsResponse, MapSet, MapSetSchema, MapsRequest, MapsResponse, Mood, NameRequest, NameResponse, NextRequest, NextResponse, NotRequest, NotResponse, PanicRequest, Point, PrintRequest, RangeRequest, RangeResponse, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsResponse, SleepRequest, SleepResponse, SnakeCaseRequest, SnakeCaseResponse, SumRequest, SumResponse, ThenRequest, ThenResponse, ToStringRequest, ToStringResponse, WordsRequest, WordsResponse } from "./interop_pb.ts";
-import { AddInt32RequestSchema, AddInt32ResponseSchema, AddInt64RequestSchema, AddInt64ResponseSchema, AddUint32RequestSchema, AddUint32ResponseSchema, AddUint64RequestSchema, AddUint64ResponseSchema, CloseRequestSchema, CloseResponseSchema, ConcatRequestSchema, ConcatResponseSchema, ConstructorRequestSchema, ConstructorResponseSchema, CountRunesRequestSchema, CountRunesResponseSchema, DescribeRequestSchema, DescribeResponseSchema, EchoItemRequestSchema, EchoItemResponseSchema, ElapsedRequestSchema, ElapsedResponseSchema, ExitRequestSchema, FailRequestSchema, FillRequestSchema, FillResponseSchema, IndexByNameRequestSchema, IndexByNameResponseSchema, IsItemRequestSchema, IsItemResponseSchema, JoinRequestSchema, JoinResponseSchema, ListsRequestSchema, ListsResponseSchema, LogRequestSchema, MakeItemRequestSchema, MakeItemResponseSchema, MakeItemsRequestSchema, MakeItemsResponseSchema, MapsRequestSchema, MapsResponseSchema, NameRequestSchema, NameResponseSchema, NextRequestSchema, NextResponseSchema, NotRequestSchema, NotResponseSchema, PanicRequestSchema, PrintRequestSchema, RangeRequestSchema, RangeResponseSchema, ScalarsRequestSchema, ScalarsResponseSchema, SleepRequestSchema, SleepResponseSchema, SnakeCaseRequestSchema, SnakeCaseResponseSchema, SumRequestSchema, SumResponseSchema, ThenRequestSchema, ThenResponseSchema, ToStringRequestSchema, ToStringResponseSchema, WordsRequestSchema, WordsResponseSchema } from "./interop_pb.ts";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { AddInt32Request, AddInt32RequestSchema, AddInt32Response, AddInt32ResponseSchema, AddInt64Request, AddInt64RequestSchema, AddInt64Response, AddInt64ResponseSchema, AddUint32Request, AddUint32RequestSchema, AddUint32Response, AddUint32ResponseSchema, AddUint64Request, AddUint64RequestSchema, AddUint64Response, AddUint64ResponseSchema, CloseRequest, CloseRequestSchema, CloseResponse, CloseResponseSchema, ConcatRequest, ConcatRequestSchema, ConcatResponse, ConcatResponseSchema, ConstructorRequest, ConstructorRequestSchema, ConstructorResponse, ConstructorResponseSchema, CountRunesRequest, CountRunesRequestSchema, CountRunesResponse, CountRunesResponseSchema, DescribeRequest, DescribeRequestSchema, DescribeResponse, DescribeResponseSchema, EchoItemRequest, EchoItemRequestSchema, EchoItemResponse, EchoItemResponseSchema, ElapsedRequest, ElapsedRequestSchema, ElapsedResponse, ElapsedResponseSchema, ExitRequest, ExitRequestSchema, FailRequest, FailRequestSchema, FillRequest, FillRequestSchema, FillResponse, FillResponseSchema, IndexByNameRequest, IndexByNameRequestSchema, IndexByNameResponse, IndexByNameResponseSchema, IsItemRequest, IsItemRequestSchema, IsItemResponse, IsItemResponseSchema, Item, ItemSchema, JoinRequest, JoinRequestSchema, JoinResponse, JoinResponseSchema, ListSet, ListSetSchema, ListsRequest, ListsRequestSchema, ListsResponse, ListsResponseSchema, LogRequest, LogRequestSchema, MakeItemRequest, MakeItemRequestSchema, MakeItemResponse, MakeItemResponseSchema, MakeItemsRequest, MakeItemsRequestSchema, MakeItemsResponse, MakeItemsResponseSchema, MapSet, MapSetSchema, MapsRequest, MapsRequestSchema, MapsResponse, MapsResponseSchema, Mood, NameRequest, NameRequestSchema, NameResponse, NameResponseSchema, NextRequest, NextRequestSchema, NextResponse, NextResponseSchema, NotRequest, NotRequestSchema, NotResponse, NotResponseSchema, PanicRequest, PanicRequestSchema, Point, PointSchema, PrintRequest, PrintRequestSchema, RangeRequest, RangeRequestSchema, RangeResponse, RangeResponseSchema, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsRequestSchema, ScalarsResponse, ScalarsResponseSchema, SleepRequest, SleepRequestSchema, SleepResponse, SleepResponseSchema, SnakeCaseRequest, SnakeCaseRequestSchema, SnakeCaseResponse, SnakeCaseResponseSchema, SumRequest, SumRequestSchema, SumResponse, SumResponseSchema, ThenRequest, ThenRequestSchema, ThenResponse, ThenResponseSchema, ToStringRequest, ToStringRequestSchema, ToStringResponse, ToStringResponseSchema, WordsRequest, WordsRequestSchema, WordsResponse, WordsResponseSchema } from "./interop_pb.ts";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Any, AnySchema, BytesValue, Duration, DurationSchema, Empty, ListValue, NullValue, StringValue, Struct, Timestamp, TimestampSchema, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
-import { BytesValueSchema, EmptySchema, StringValueSchema, UInt64ValueSchema } from "@bufbuild/protobuf/wkt";
+import type { Any, AnySchema, BytesValue, BytesValueSchema, Duration, DurationSchema, Empty, EmptySchema, ListValue, NullValue, StringValue, StringValueSchema, Struct, Timestamp, TimestampSchema, UInt64Value, UInt64ValueSchema, Value } from "@bufbuild/protobuf/wkt";
 
 /**
  * Decoy takes index 0, so that Everything is not at the default place. Its
@@ -55,12 +52,12 @@ export interface DecoyHandler {
 
 const NameRequest$codec: MessageCodec<NameRequest, MessageInitShape<typeof NameRequestSchema>> = {
   typeName: "interop.NameRequest",
-  from: (init) => create(NameRequestSchema, init),
+  from: (init) => NameRequest$from(init ?? {}),
   size(m) {
     try {
       return NameRequest$size(m);
     } catch (error) {
-      throw notEncodable(NameRequestSchema, m, error);
+      throw notEncodable("interop.NameRequest", m, NameRequest$size, error);
     }
   },
   write: NameRequest$write,
@@ -69,12 +66,12 @@ const NameRequest$codec: MessageCodec<NameRequest, MessageInitShape<typeof NameR
 
 const NameResponse$codec: MessageCodec<NameResponse, MessageInitShape<typeof NameResponseSchema>> = {
   typeName: "interop.NameResponse",
-  from: (init) => create(NameResponseSchema, init),
+  from: (init) => NameResponse$from(init ?? {}),
   size(m) {
     try {
       return NameResponse$size(m);
     } catch (error) {
-      throw notEncodable(NameResponseSchema, m, error);
+      throw notEncodable("interop.NameResponse", m, NameResponse$size, error);
     }
   },
   write: NameResponse$write,
@@ -748,12 +745,12 @@ export interface EverythingHandler {
 
 const NotRequest$codec: MessageCodec<NotRequest, MessageInitShape<typeof NotRequestSchema>> = {
   typeName: "interop.NotRequest",
-  from: (init) => create(NotRequestSchema, init),
+  from: (init) => NotRequest$from(init ?? {}),
   size(m) {
     try {
       return NotRequest$size(m);
     } catch (error) {
-      throw notEncodable(NotRequestSchema, m, error);
+      throw notEncodable("interop.NotRequest", m, NotRequest$size, error);
     }
   },
   write: NotRequest$write,
@@ -762,12 +759,12 @@ const NotRequest$codec: MessageCodec<NotRequest, MessageInitShape<typeof NotRequ
 
 const NotResponse$codec: MessageCodec<NotResponse, MessageInitShape<typeof NotResponseSchema>> = {
   typeName: "interop.NotResponse",
-  from: (init) => create(NotResponseSchema, init),
+  from: (init) => NotResponse$from(init ?? {}),
   size(m) {
     try {
       return NotResponse$size(m);
     } catch (error) {
-      throw notEncodable(NotResponseSchema, m, error);
+      throw notEncodable("interop.NotResponse", m, NotResponse$size, error);
     }
   },
   write: NotResponse$write,
@@ -776,12 +773,12 @@ const NotResponse$codec: MessageCodec<NotResponse, MessageInitShape<typeof NotRe
 
 const AddInt32Request$codec: MessageCodec<AddInt32Request, MessageInitShape<typeof AddInt32RequestSchema>> = {
   typeName: "interop.AddInt32Request",
-  from: (init) => create(AddInt32RequestSchema, init),
+  from: (init) => AddInt32Request$from(init ?? {}),
   size(m) {
     try {
       return AddInt32Request$size(m);
     } catch (error) {
-      throw notEncodable(AddInt32RequestSchema, m, error);
+      throw notEncodable("interop.AddInt32Request", m, AddInt32Request$size, error);
     }
   },
   write: AddInt32Request$write,
@@ -790,12 +787,12 @@ const AddInt32Request$codec: MessageCodec<AddInt32Request, MessageInitShape<type
 
 const AddInt32Response$codec: MessageCodec<AddInt32Response, MessageInitShape<typeof AddInt32ResponseSchema>> = {
   typeName: "interop.AddInt32Response",
-  from: (init) => create(AddInt32ResponseSchema, init),
+  from: (init) => AddInt32Response$from(init ?? {}),
   size(m) {
     try {
       return AddInt32Response$size(m);
     } catch (error) {
-      throw notEncodable(AddInt32ResponseSchema, m, error);
+      throw notEncodable("interop.AddInt32Response", m, AddInt32Response$size, error);
     }
   },
   write: AddInt32Response$write,
@@ -804,12 +801,12 @@ const AddInt32Response$codec: MessageCodec<AddInt32Response, MessageInitShape<ty
 
 const AddInt64Request$codec: MessageCodec<AddInt64Request, MessageInitShape<typeof AddInt64RequestSchema>> = {
   typeName: "interop.AddInt64Request",
-  from: (init) => create(AddInt64RequestSchema, init),
+  from: (init) => AddInt64Request$from(init ?? {}),
   size(m) {
     try {
       return AddInt64Request$size(m);
     } catch (error) {
-      throw notEncodable(AddInt64RequestSchema, m, error);
+      throw notEncodable("interop.AddInt64Request", m, AddInt64Request$size, error);
     }
   },
   write: AddInt64Request$write,
@@ -818,12 +815,12 @@ const AddInt64Request$codec: MessageCodec<AddInt64Request, MessageInitShape<type
 
 const AddInt64Response$codec: MessageCodec<AddInt64Response, MessageInitShape<typeof AddInt64ResponseSchema>> = {
   typeName: "interop.AddInt64Response",
-  from: (init) => create(AddInt64ResponseSchema, init),
+  from: (init) => AddInt64Response$from(init ?? {}),
   size(m) {
     try {
       return AddInt64Response$size(m);
     } catch (error) {
-      throw notEncodable(AddInt64ResponseSchema, m, error);
+      throw notEncodable("interop.AddInt64Response", m, AddInt64Response$size, error);
     }
   },
   write: AddInt64Response$write,
@@ -832,12 +829,12 @@ const AddInt64Response$codec: MessageCodec<AddInt64Response, MessageInitShape<ty
 
 const AddUint32Request$codec: MessageCodec<AddUint32Request, MessageInitShape<typeof AddUint32RequestSchema>> = {
   typeName: "interop.AddUint32Request",
-  from: (init) => create(AddUint32RequestSchema, init),
+  from: (init) => AddUint32Request$from(init ?? {}),
   size(m) {
     try {
       return AddUint32Request$size(m);
     } catch (error) {
-      throw notEncodable(AddUint32RequestSchema, m, error);
+      throw notEncodable("interop.AddUint32Request", m, AddUint32Request$size, error);
     }
   },
   write: AddUint32Request$write,
@@ -846,12 +843,12 @@ const AddUint32Request$codec: MessageCodec<AddUint32Request, MessageInitShape<ty
 
 const AddUint32Response$codec: MessageCodec<AddUint32Response, MessageInitShape<typeof AddUint32ResponseSchema>> = {
   typeName: "interop.AddUint32Response",
-  from: (init) => create(AddUint32ResponseSchema, init),
+  from: (init) => AddUint32Response$from(init ?? {}),
   size(m) {
     try {
       return AddUint32Response$size(m);
     } catch (error) {
-      throw notEncodable(AddUint32ResponseSchema, m, error);
+      throw notEncodable("interop.AddUint32Response", m, AddUint32Response$size, error);
     }
   },
   write: AddUint32Response$write,
@@ -860,12 +857,12 @@ const AddUint32Response$codec: MessageCodec<AddUint32Response, MessageInitShape<
 
 const AddUint64Request$codec: MessageCodec<AddUint64Request, MessageInitShape<typeof AddUint64RequestSchema>> = {
   typeName: "interop.AddUint64Request",
-  from: (init) => create(AddUint64RequestSchema, init),
+  from: (init) => AddUint64Request$from(init ?? {}),
   size(m) {
     try {
       return AddUint64Request$size(m);
     } catch (error) {
-      throw notEncodable(AddUint64RequestSchema, m, error);
+      throw notEncodable("interop.AddUint64Request", m, AddUint64Request$size, error);
     }
   },
   write: AddUint64Request$write,
@@ -874,12 +871,12 @@ const AddUint64Request$codec: MessageCodec<AddUint64Request, MessageInitShape<ty
 
 const AddUint64Response$codec: MessageCodec<AddUint64Response, MessageInitShape<typeof AddUint64ResponseSchema>> = {
   typeName: "interop.AddUint64Response",
-  from: (init) => create(AddUint64ResponseSchema, init),
+  from: (init) => AddUint64Response$from(init ?? {}),
   size(m) {
     try {
       return AddUint64Response$size(m);
     } catch (error) {
-      throw notEncodable(AddUint64ResponseSchema, m, error);
+      throw notEncodable("interop.AddUint64Response", m, AddUint64Response$size, error);
     }
   },
   write: AddUint64Response$write,
@@ -888,12 +885,12 @@ const AddUint64Response$codec: MessageCodec<AddUint64Response, MessageInitShape<
 
 const JoinRequest$codec: MessageCodec<JoinRequest, MessageInitShape<typeof JoinRequestSchema>> = {
   typeName: "interop.JoinRequest",
-  from: (init) => create(JoinRequestSchema, init),
+  from: (init) => JoinRequest$from(init ?? {}),
   size(m) {
     try {
       return JoinRequest$size(m);
     } catch (error) {
-      throw notEncodable(JoinRequestSchema, m, error);
+      throw notEncodable("interop.JoinRequest", m, JoinRequest$size, error);
     }
   },
   write: JoinRequest$write,
@@ -902,12 +899,12 @@ const JoinRequest$codec: MessageCodec<JoinRequest, MessageInitShape<typeof JoinR
 
 const JoinResponse$codec: MessageCodec<JoinResponse, MessageInitShape<typeof JoinResponseSchema>> = {
   typeName: "interop.JoinResponse",
-  from: (init) => create(JoinResponseSchema, init),
+  from: (init) => JoinResponse$from(init ?? {}),
   size(m) {
     try {
       return JoinResponse$size(m);
     } catch (error) {
-      throw notEncodable(JoinResponseSchema, m, error);
+      throw notEncodable("interop.JoinResponse", m, JoinResponse$size, error);
     }
   },
   write: JoinResponse$write,
@@ -916,12 +913,12 @@ const JoinResponse$codec: MessageCodec<JoinResponse, MessageInitShape<typeof Joi
 
 const ConcatRequest$codec: MessageCodec<ConcatRequest, MessageInitShape<typeof ConcatRequestSchema>> = {
   typeName: "interop.ConcatRequest",
-  from: (init) => create(ConcatRequestSchema, init),
+  from: (init) => ConcatRequest$from(init ?? {}),
   size(m) {
     try {
       return ConcatRequest$size(m);
     } catch (error) {
-      throw notEncodable(ConcatRequestSchema, m, error);
+      throw notEncodable("interop.ConcatRequest", m, ConcatRequest$size, error);
     }
   },
   write: ConcatRequest$write,
@@ -930,12 +927,12 @@ const ConcatRequest$codec: MessageCodec<ConcatRequest, MessageInitShape<typeof C
 
 const ConcatResponse$codec: MessageCodec<ConcatResponse, MessageInitShape<typeof ConcatResponseSchema>> = {
   typeName: "interop.ConcatResponse",
-  from: (init) => create(ConcatResponseSchema, init),
+  from: (init) => ConcatResponse$from(init ?? {}),
   size(m) {
     try {
       return ConcatResponse$size(m);
     } catch (error) {
-      throw notEncodable(ConcatResponseSchema, m, error);
+      throw notEncodable("interop.ConcatResponse", m, ConcatResponse$size, error);
     }
   },
   write: ConcatResponse$write,
@@ -944,12 +941,12 @@ const ConcatResponse$codec: MessageCodec<ConcatResponse, MessageInitShape<typeof
 
 const ScalarsRequest$codec: MessageCodec<ScalarsRequest, MessageInitShape<typeof ScalarsRequestSchema>> = {
   typeName: "interop.ScalarsRequest",
-  from: (init) => create(ScalarsRequestSchema, init),
+  from: (init) => ScalarsRequest$from(init ?? {}),
   size(m) {
     try {
       return ScalarsRequest$size(m);
     } catch (error) {
-      throw notEncodable(ScalarsRequestSchema, m, error);
+      throw notEncodable("interop.ScalarsRequest", m, ScalarsRequest$size, error);
     }
   },
   write: ScalarsRequest$write,
@@ -958,12 +955,12 @@ const ScalarsRequest$codec: MessageCodec<ScalarsRequest, MessageInitShape<typeof
 
 const ScalarsResponse$codec: MessageCodec<ScalarsResponse, MessageInitShape<typeof ScalarsResponseSchema>> = {
   typeName: "interop.ScalarsResponse",
-  from: (init) => create(ScalarsResponseSchema, init),
+  from: (init) => ScalarsResponse$from(init ?? {}),
   size(m) {
     try {
       return ScalarsResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ScalarsResponseSchema, m, error);
+      throw notEncodable("interop.ScalarsResponse", m, ScalarsResponse$size, error);
     }
   },
   write: (m, b, p) => ScalarsResponse$write(beginWrite(m, ScalarsResponse$size), b, p),
@@ -972,12 +969,12 @@ const ScalarsResponse$codec: MessageCodec<ScalarsResponse, MessageInitShape<type
 
 const ListsRequest$codec: MessageCodec<ListsRequest, MessageInitShape<typeof ListsRequestSchema>> = {
   typeName: "interop.ListsRequest",
-  from: (init) => create(ListsRequestSchema, init),
+  from: (init) => ListsRequest$from(init ?? {}),
   size(m) {
     try {
       return ListsRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ListsRequestSchema, m, error);
+      throw notEncodable("interop.ListsRequest", m, ListsRequest$size, error);
     }
   },
   write: (m, b, p) => ListsRequest$write(beginWrite(m, ListsRequest$size), b, p),
@@ -986,12 +983,12 @@ const ListsRequest$codec: MessageCodec<ListsRequest, MessageInitShape<typeof Lis
 
 const ListsResponse$codec: MessageCodec<ListsResponse, MessageInitShape<typeof ListsResponseSchema>> = {
   typeName: "interop.ListsResponse",
-  from: (init) => create(ListsResponseSchema, init),
+  from: (init) => ListsResponse$from(init ?? {}),
   size(m) {
     try {
       return ListsResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ListsResponseSchema, m, error);
+      throw notEncodable("interop.ListsResponse", m, ListsResponse$size, error);
     }
   },
   write: (m, b, p) => ListsResponse$write(beginWrite(m, ListsResponse$size), b, p),
@@ -1000,12 +997,12 @@ const ListsResponse$codec: MessageCodec<ListsResponse, MessageInitShape<typeof L
 
 const MapsRequest$codec: MessageCodec<MapsRequest, MessageInitShape<typeof MapsRequestSchema>> = {
   typeName: "interop.MapsRequest",
-  from: (init) => create(MapsRequestSchema, init),
+  from: (init) => MapsRequest$from(init ?? {}),
   size(m) {
     try {
       return MapsRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MapsRequestSchema, m, error);
+      throw notEncodable("interop.MapsRequest", m, MapsRequest$size, error);
     }
   },
   write: (m, b, p) => MapsRequest$write(beginWrite(m, MapsRequest$size), b, p),
@@ -1014,12 +1011,12 @@ const MapsRequest$codec: MessageCodec<MapsRequest, MessageInitShape<typeof MapsR
 
 const MapsResponse$codec: MessageCodec<MapsResponse, MessageInitShape<typeof MapsResponseSchema>> = {
   typeName: "interop.MapsResponse",
-  from: (init) => create(MapsResponseSchema, init),
+  from: (init) => MapsResponse$from(init ?? {}),
   size(m) {
     try {
       return MapsResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MapsResponseSchema, m, error);
+      throw notEncodable("interop.MapsResponse", m, MapsResponse$size, error);
     }
   },
   write: (m, b, p) => MapsResponse$write(beginWrite(m, MapsResponse$size), b, p),
@@ -1028,12 +1025,12 @@ const MapsResponse$codec: MessageCodec<MapsResponse, MessageInitShape<typeof Map
 
 const RangeRequest$codec: MessageCodec<RangeRequest, MessageInitShape<typeof RangeRequestSchema>> = {
   typeName: "interop.RangeRequest",
-  from: (init) => create(RangeRequestSchema, init),
+  from: (init) => RangeRequest$from(init ?? {}),
   size(m) {
     try {
       return RangeRequest$size(m);
     } catch (error) {
-      throw notEncodable(RangeRequestSchema, m, error);
+      throw notEncodable("interop.RangeRequest", m, RangeRequest$size, error);
     }
   },
   write: RangeRequest$write,
@@ -1042,12 +1039,12 @@ const RangeRequest$codec: MessageCodec<RangeRequest, MessageInitShape<typeof Ran
 
 const RangeResponse$codec: MessageCodec<RangeResponse, MessageInitShape<typeof RangeResponseSchema>> = {
   typeName: "interop.RangeResponse",
-  from: (init) => create(RangeResponseSchema, init),
+  from: (init) => RangeResponse$from(init ?? {}),
   size(m) {
     try {
       return RangeResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(RangeResponseSchema, m, error);
+      throw notEncodable("interop.RangeResponse", m, RangeResponse$size, error);
     }
   },
   write: (m, b, p) => RangeResponse$write(beginWrite(m, RangeResponse$size), b, p),
@@ -1056,12 +1053,12 @@ const RangeResponse$codec: MessageCodec<RangeResponse, MessageInitShape<typeof R
 
 const MakeItemsRequest$codec: MessageCodec<MakeItemsRequest, MessageInitShape<typeof MakeItemsRequestSchema>> = {
   typeName: "interop.MakeItemsRequest",
-  from: (init) => create(MakeItemsRequestSchema, init),
+  from: (init) => MakeItemsRequest$from(init ?? {}),
   size(m) {
     try {
       return MakeItemsRequest$size(m);
     } catch (error) {
-      throw notEncodable(MakeItemsRequestSchema, m, error);
+      throw notEncodable("interop.MakeItemsRequest", m, MakeItemsRequest$size, error);
     }
   },
   write: MakeItemsRequest$write,
@@ -1070,12 +1067,12 @@ const MakeItemsRequest$codec: MessageCodec<MakeItemsRequest, MessageInitShape<ty
 
 const MakeItemsResponse$codec: MessageCodec<MakeItemsResponse, MessageInitShape<typeof MakeItemsResponseSchema>> = {
   typeName: "interop.MakeItemsResponse",
-  from: (init) => create(MakeItemsResponseSchema, init),
+  from: (init) => MakeItemsResponse$from(init ?? {}),
   size(m) {
     try {
       return MakeItemsResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MakeItemsResponseSchema, m, error);
+      throw notEncodable("interop.MakeItemsResponse", m, MakeItemsResponse$size, error);
     }
   },
   write: (m, b, p) => MakeItemsResponse$write(beginWrite(m, MakeItemsResponse$size), b, p),
@@ -1084,12 +1081,12 @@ const MakeItemsResponse$codec: MessageCodec<MakeItemsResponse, MessageInitShape<
 
 const IndexByNameRequest$codec: MessageCodec<IndexByNameRequest, MessageInitShape<typeof IndexByNameRequestSchema>> = {
   typeName: "interop.IndexByNameRequest",
-  from: (init) => create(IndexByNameRequestSchema, init),
+  from: (init) => IndexByNameRequest$from(init ?? {}),
   size(m) {
     try {
       return IndexByNameRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(IndexByNameRequestSchema, m, error);
+      throw notEncodable("interop.IndexByNameRequest", m, IndexByNameRequest$size, error);
     }
   },
   write: (m, b, p) => IndexByNameRequest$write(beginWrite(m, IndexByNameRequest$size), b, p),
@@ -1098,12 +1095,12 @@ const IndexByNameRequest$codec: MessageCodec<IndexByNameRequest, MessageInitShap
 
 const IndexByNameResponse$codec: MessageCodec<IndexByNameResponse, MessageInitShape<typeof IndexByNameResponseSchema>> = {
   typeName: "interop.IndexByNameResponse",
-  from: (init) => create(IndexByNameResponseSchema, init),
+  from: (init) => IndexByNameResponse$from(init ?? {}),
   size(m) {
     try {
       return IndexByNameResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(IndexByNameResponseSchema, m, error);
+      throw notEncodable("interop.IndexByNameResponse", m, IndexByNameResponse$size, error);
     }
   },
   write: (m, b, p) => IndexByNameResponse$write(beginWrite(m, IndexByNameResponse$size), b, p),
@@ -1112,12 +1109,12 @@ const IndexByNameResponse$codec: MessageCodec<IndexByNameResponse, MessageInitSh
 
 const CountRunesRequest$codec: MessageCodec<CountRunesRequest, MessageInitShape<typeof CountRunesRequestSchema>> = {
   typeName: "interop.CountRunesRequest",
-  from: (init) => create(CountRunesRequestSchema, init),
+  from: (init) => CountRunesRequest$from(init ?? {}),
   size(m) {
     try {
       return CountRunesRequest$size(m);
     } catch (error) {
-      throw notEncodable(CountRunesRequestSchema, m, error);
+      throw notEncodable("interop.CountRunesRequest", m, CountRunesRequest$size, error);
     }
   },
   write: CountRunesRequest$write,
@@ -1126,12 +1123,12 @@ const CountRunesRequest$codec: MessageCodec<CountRunesRequest, MessageInitShape<
 
 const CountRunesResponse$codec: MessageCodec<CountRunesResponse, MessageInitShape<typeof CountRunesResponseSchema>> = {
   typeName: "interop.CountRunesResponse",
-  from: (init) => create(CountRunesResponseSchema, init),
+  from: (init) => CountRunesResponse$from(init ?? {}),
   size(m) {
     try {
       return CountRunesResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(CountRunesResponseSchema, m, error);
+      throw notEncodable("interop.CountRunesResponse", m, CountRunesResponse$size, error);
     }
   },
   write: (m, b, p) => CountRunesResponse$write(beginWrite(m, CountRunesResponse$size), b, p),
@@ -1140,12 +1137,12 @@ const CountRunesResponse$codec: MessageCodec<CountRunesResponse, MessageInitShap
 
 const MakeItemRequest$codec: MessageCodec<MakeItemRequest, MessageInitShape<typeof MakeItemRequestSchema>> = {
   typeName: "interop.MakeItemRequest",
-  from: (init) => create(MakeItemRequestSchema, init),
+  from: (init) => MakeItemRequest$from(init ?? {}),
   size(m) {
     try {
       return MakeItemRequest$size(m);
     } catch (error) {
-      throw notEncodable(MakeItemRequestSchema, m, error);
+      throw notEncodable("interop.MakeItemRequest", m, MakeItemRequest$size, error);
     }
   },
   write: MakeItemRequest$write,
@@ -1154,12 +1151,12 @@ const MakeItemRequest$codec: MessageCodec<MakeItemRequest, MessageInitShape<type
 
 const MakeItemResponse$codec: MessageCodec<MakeItemResponse, MessageInitShape<typeof MakeItemResponseSchema>> = {
   typeName: "interop.MakeItemResponse",
-  from: (init) => create(MakeItemResponseSchema, init),
+  from: (init) => MakeItemResponse$from(init ?? {}),
   size(m) {
     try {
       return MakeItemResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(MakeItemResponseSchema, m, error);
+      throw notEncodable("interop.MakeItemResponse", m, MakeItemResponse$size, error);
     }
   },
   write: (m, b, p) => MakeItemResponse$write(beginWrite(m, MakeItemResponse$size), b, p),
@@ -1168,12 +1165,12 @@ const MakeItemResponse$codec: MessageCodec<MakeItemResponse, MessageInitShape<ty
 
 const IsItemRequest$codec: MessageCodec<IsItemRequest, MessageInitShape<typeof IsItemRequestSchema>> = {
   typeName: "interop.IsItemRequest",
-  from: (init) => create(IsItemRequestSchema, init),
+  from: (init) => IsItemRequest$from(init ?? {}),
   size(m) {
     try {
       return IsItemRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(IsItemRequestSchema, m, error);
+      throw notEncodable("interop.IsItemRequest", m, IsItemRequest$size, error);
     }
   },
   write: (m, b, p) => IsItemRequest$write(beginWrite(m, IsItemRequest$size), b, p),
@@ -1182,12 +1179,12 @@ const IsItemRequest$codec: MessageCodec<IsItemRequest, MessageInitShape<typeof I
 
 const IsItemResponse$codec: MessageCodec<IsItemResponse, MessageInitShape<typeof IsItemResponseSchema>> = {
   typeName: "interop.IsItemResponse",
-  from: (init) => create(IsItemResponseSchema, init),
+  from: (init) => IsItemResponse$from(init ?? {}),
   size(m) {
     try {
       return IsItemResponse$size(m);
     } catch (error) {
-      throw notEncodable(IsItemResponseSchema, m, error);
+      throw notEncodable("interop.IsItemResponse", m, IsItemResponse$size, error);
     }
   },
   write: IsItemResponse$write,
@@ -1196,12 +1193,12 @@ const IsItemResponse$codec: MessageCodec<IsItemResponse, MessageInitShape<typeof
 
 const EchoItemRequest$codec: MessageCodec<EchoItemRequest, MessageInitShape<typeof EchoItemRequestSchema>> = {
   typeName: "interop.EchoItemRequest",
-  from: (init) => create(EchoItemRequestSchema, init),
+  from: (init) => EchoItemRequest$from(init ?? {}),
   size(m) {
     try {
       return EchoItemRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EchoItemRequestSchema, m, error);
+      throw notEncodable("interop.EchoItemRequest", m, EchoItemRequest$size, error);
     }
   },
   write: (m, b, p) => EchoItemRequest$write(beginWrite(m, EchoItemRequest$size), b, p),
@@ -1210,12 +1207,12 @@ const EchoItemRequest$codec: MessageCodec<EchoItemRequest, MessageInitShape<type
 
 const EchoItemResponse$codec: MessageCodec<EchoItemResponse, MessageInitShape<typeof EchoItemResponseSchema>> = {
   typeName: "interop.EchoItemResponse",
-  from: (init) => create(EchoItemResponseSchema, init),
+  from: (init) => EchoItemResponse$from(init ?? {}),
   size(m) {
     try {
       return EchoItemResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EchoItemResponseSchema, m, error);
+      throw notEncodable("interop.EchoItemResponse", m, EchoItemResponse$size, error);
     }
   },
   write: (m, b, p) => EchoItemResponse$write(beginWrite(m, EchoItemResponse$size), b, p),
@@ -1224,12 +1221,12 @@ const EchoItemResponse$codec: MessageCodec<EchoItemResponse, MessageInitShape<ty
 
 const ElapsedRequest$codec: MessageCodec<ElapsedRequest, MessageInitShape<typeof ElapsedRequestSchema>> = {
   typeName: "interop.ElapsedRequest",
-  from: (init) => create(ElapsedRequestSchema, init),
+  from: (init) => ElapsedRequest$from(init ?? {}),
   size(m) {
     try {
       return ElapsedRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ElapsedRequestSchema, m, error);
+      throw notEncodable("interop.ElapsedRequest", m, ElapsedRequest$size, error);
     }
   },
   write: (m, b, p) => ElapsedRequest$write(beginWrite(m, ElapsedRequest$size), b, p),
@@ -1238,12 +1235,12 @@ const ElapsedRequest$codec: MessageCodec<ElapsedRequest, MessageInitShape<typeof
 
 const ElapsedResponse$codec: MessageCodec<ElapsedResponse, MessageInitShape<typeof ElapsedResponseSchema>> = {
   typeName: "interop.ElapsedResponse",
-  from: (init) => create(ElapsedResponseSchema, init),
+  from: (init) => ElapsedResponse$from(init ?? {}),
   size(m) {
     try {
       return ElapsedResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ElapsedResponseSchema, m, error);
+      throw notEncodable("interop.ElapsedResponse", m, ElapsedResponse$size, error);
     }
   },
   write: (m, b, p) => ElapsedResponse$write(beginWrite(m, ElapsedResponse$size), b, p),
@@ -1252,12 +1249,12 @@ const ElapsedResponse$codec: MessageCodec<ElapsedResponse, MessageInitShape<type
 
 const DescribeRequest$codec: MessageCodec<DescribeRequest, MessageInitShape<typeof DescribeRequestSchema>> = {
   typeName: "interop.DescribeRequest",
-  from: (init) => create(DescribeRequestSchema, init),
+  from: (init) => DescribeRequest$from(init ?? {}),
   size(m) {
     try {
       return DescribeRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(DescribeRequestSchema, m, error);
+      throw notEncodable("interop.DescribeRequest", m, DescribeRequest$size, error);
     }
   },
   write: (m, b, p) => DescribeRequest$write(beginWrite(m, DescribeRequest$size), b, p),
@@ -1266,12 +1263,12 @@ const DescribeRequest$codec: MessageCodec<DescribeRequest, MessageInitShape<type
 
 const DescribeResponse$codec: MessageCodec<DescribeResponse, MessageInitShape<typeof DescribeResponseSchema>> = {
   typeName: "interop.DescribeResponse",
-  from: (init) => create(DescribeResponseSchema, init),
+  from: (init) => DescribeResponse$from(init ?? {}),
   size(m) {
     try {
       return DescribeResponse$size(m);
     } catch (error) {
-      throw notEncodable(DescribeResponseSchema, m, error);
+      throw notEncodable("interop.DescribeResponse", m, DescribeResponse$size, error);
     }
   },
   write: DescribeResponse$write,
@@ -1280,12 +1277,12 @@ const DescribeResponse$codec: MessageCodec<DescribeResponse, MessageInitShape<ty
 
 const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof StringValueSchema>> = {
   typeName: "google.protobuf.StringValue",
-  from: (init) => create(StringValueSchema, init),
+  from: (init) => StringValue$from(init ?? {}),
   size(m) {
     try {
       return StringValue$size(m);
     } catch (error) {
-      throw notEncodable(StringValueSchema, m, error);
+      throw notEncodable("google.protobuf.StringValue", m, StringValue$size, error);
     }
   },
   write: StringValue$write,
@@ -1294,12 +1291,12 @@ const StringValue$codec: MessageCodec<StringValue, MessageInitShape<typeof Strin
 
 const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt64ValueSchema>> = {
   typeName: "google.protobuf.UInt64Value",
-  from: (init) => create(UInt64ValueSchema, init),
+  from: (init) => UInt64Value$from(init ?? {}),
   size(m) {
     try {
       return UInt64Value$size(m);
     } catch (error) {
-      throw notEncodable(UInt64ValueSchema, m, error);
+      throw notEncodable("google.protobuf.UInt64Value", m, UInt64Value$size, error);
     }
   },
   write: UInt64Value$write,
@@ -1308,12 +1305,12 @@ const UInt64Value$codec: MessageCodec<UInt64Value, MessageInitShape<typeof UInt6
 
 const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesValueSchema>> = {
   typeName: "google.protobuf.BytesValue",
-  from: (init) => create(BytesValueSchema, init),
+  from: (init) => BytesValue$from(init ?? {}),
   size(m) {
     try {
       return BytesValue$size(m);
     } catch (error) {
-      throw notEncodable(BytesValueSchema, m, error);
+      throw notEncodable("google.protobuf.BytesValue", m, BytesValue$size, error);
     }
   },
   write: BytesValue$write,
@@ -1322,12 +1319,12 @@ const BytesValue$codec: MessageCodec<BytesValue, MessageInitShape<typeof BytesVa
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -1336,12 +1333,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const NextRequest$codec: MessageCodec<NextRequest, MessageInitShape<typeof NextRequestSchema>> = {
   typeName: "interop.NextRequest",
-  from: (init) => create(NextRequestSchema, init),
+  from: (init) => NextRequest$from(init ?? {}),
   size(m) {
     try {
       return NextRequest$size(m);
     } catch (error) {
-      throw notEncodable(NextRequestSchema, m, error);
+      throw notEncodable("interop.NextRequest", m, NextRequest$size, error);
     }
   },
   write: NextRequest$write,
@@ -1350,12 +1347,12 @@ const NextRequest$codec: MessageCodec<NextRequest, MessageInitShape<typeof NextR
 
 const NextResponse$codec: MessageCodec<NextResponse, MessageInitShape<typeof NextResponseSchema>> = {
   typeName: "interop.NextResponse",
-  from: (init) => create(NextResponseSchema, init),
+  from: (init) => NextResponse$from(init ?? {}),
   size(m) {
     try {
       return NextResponse$size(m);
     } catch (error) {
-      throw notEncodable(NextResponseSchema, m, error);
+      throw notEncodable("interop.NextResponse", m, NextResponse$size, error);
     }
   },
   write: NextResponse$write,
@@ -1364,12 +1361,12 @@ const NextResponse$codec: MessageCodec<NextResponse, MessageInitShape<typeof Nex
 
 const FillRequest$codec: MessageCodec<FillRequest, MessageInitShape<typeof FillRequestSchema>> = {
   typeName: "interop.FillRequest",
-  from: (init) => create(FillRequestSchema, init),
+  from: (init) => FillRequest$from(init ?? {}),
   size(m) {
     try {
       return FillRequest$size(m);
     } catch (error) {
-      throw notEncodable(FillRequestSchema, m, error);
+      throw notEncodable("interop.FillRequest", m, FillRequest$size, error);
     }
   },
   write: FillRequest$write,
@@ -1378,12 +1375,12 @@ const FillRequest$codec: MessageCodec<FillRequest, MessageInitShape<typeof FillR
 
 const FillResponse$codec: MessageCodec<FillResponse, MessageInitShape<typeof FillResponseSchema>> = {
   typeName: "interop.FillResponse",
-  from: (init) => create(FillResponseSchema, init),
+  from: (init) => FillResponse$from(init ?? {}),
   size(m) {
     try {
       return FillResponse$size(m);
     } catch (error) {
-      throw notEncodable(FillResponseSchema, m, error);
+      throw notEncodable("interop.FillResponse", m, FillResponse$size, error);
     }
   },
   write: FillResponse$write,
@@ -1392,12 +1389,12 @@ const FillResponse$codec: MessageCodec<FillResponse, MessageInitShape<typeof Fil
 
 const SumRequest$codec: MessageCodec<SumRequest, MessageInitShape<typeof SumRequestSchema>> = {
   typeName: "interop.SumRequest",
-  from: (init) => create(SumRequestSchema, init),
+  from: (init) => SumRequest$from(init ?? {}),
   size(m) {
     try {
       return SumRequest$size(m);
     } catch (error) {
-      throw notEncodable(SumRequestSchema, m, error);
+      throw notEncodable("interop.SumRequest", m, SumRequest$size, error);
     }
   },
   write: SumRequest$write,
@@ -1406,12 +1403,12 @@ const SumRequest$codec: MessageCodec<SumRequest, MessageInitShape<typeof SumRequ
 
 const SumResponse$codec: MessageCodec<SumResponse, MessageInitShape<typeof SumResponseSchema>> = {
   typeName: "interop.SumResponse",
-  from: (init) => create(SumResponseSchema, init),
+  from: (init) => SumResponse$from(init ?? {}),
   size(m) {
     try {
       return SumResponse$size(m);
     } catch (error) {
-      throw notEncodable(SumResponseSchema, m, error);
+      throw notEncodable("interop.SumResponse", m, SumResponse$size, error);
     }
   },
   write: SumResponse$write,
@@ -1420,12 +1417,12 @@ const SumResponse$codec: MessageCodec<SumResponse, MessageInitShape<typeof SumRe
 
 const WordsRequest$codec: MessageCodec<WordsRequest, MessageInitShape<typeof WordsRequestSchema>> = {
   typeName: "interop.WordsRequest",
-  from: (init) => create(WordsRequestSchema, init),
+  from: (init) => WordsRequest$from(init ?? {}),
   size(m) {
     try {
       return WordsRequest$size(m);
     } catch (error) {
-      throw notEncodable(WordsRequestSchema, m, error);
+      throw notEncodable("interop.WordsRequest", m, WordsRequest$size, error);
     }
   },
   write: WordsRequest$write,
@@ -1434,12 +1431,12 @@ const WordsRequest$codec: MessageCodec<WordsRequest, MessageInitShape<typeof Wor
 
 const WordsResponse$codec: MessageCodec<WordsResponse, MessageInitShape<typeof WordsResponseSchema>> = {
   typeName: "interop.WordsResponse",
-  from: (init) => create(WordsResponseSchema, init),
+  from: (init) => WordsResponse$from(init ?? {}),
   size(m) {
     try {
       return WordsResponse$size(m);
     } catch (error) {
-      throw notEncodable(WordsResponseSchema, m, error);
+      throw notEncodable("interop.WordsResponse", m, WordsResponse$size, error);
     }
   },
   write: WordsResponse$write,
@@ -1448,12 +1445,12 @@ const WordsResponse$codec: MessageCodec<WordsResponse, MessageInitShape<typeof W
 
 const ThenRequest$codec: MessageCodec<ThenRequest, MessageInitShape<typeof ThenRequestSchema>> = {
   typeName: "interop.ThenRequest",
-  from: (init) => create(ThenRequestSchema, init),
+  from: (init) => ThenRequest$from(init ?? {}),
   size(m) {
     try {
       return ThenRequest$size(m);
     } catch (error) {
-      throw notEncodable(ThenRequestSchema, m, error);
+      throw notEncodable("interop.ThenRequest", m, ThenRequest$size, error);
     }
   },
   write: ThenRequest$write,
@@ -1462,12 +1459,12 @@ const ThenRequest$codec: MessageCodec<ThenRequest, MessageInitShape<typeof ThenR
 
 const ThenResponse$codec: MessageCodec<ThenResponse, MessageInitShape<typeof ThenResponseSchema>> = {
   typeName: "interop.ThenResponse",
-  from: (init) => create(ThenResponseSchema, init),
+  from: (init) => ThenResponse$from(init ?? {}),
   size(m) {
     try {
       return ThenResponse$size(m);
     } catch (error) {
-      throw notEncodable(ThenResponseSchema, m, error);
+      throw notEncodable("interop.ThenResponse", m, ThenResponse$size, error);
     }
   },
   write: ThenResponse$write,
@@ -1476,12 +1473,12 @@ const ThenResponse$codec: MessageCodec<ThenResponse, MessageInitShape<typeof The
 
 const CloseRequest$codec: MessageCodec<CloseRequest, MessageInitShape<typeof CloseRequestSchema>> = {
   typeName: "interop.CloseRequest",
-  from: (init) => create(CloseRequestSchema, init),
+  from: (init) => CloseRequest$from(init ?? {}),
   size(m) {
     try {
       return CloseRequest$size(m);
     } catch (error) {
-      throw notEncodable(CloseRequestSchema, m, error);
+      throw notEncodable("interop.CloseRequest", m, CloseRequest$size, error);
     }
   },
   write: CloseRequest$write,
@@ -1490,12 +1487,12 @@ const CloseRequest$codec: MessageCodec<CloseRequest, MessageInitShape<typeof Clo
 
 const CloseResponse$codec: MessageCodec<CloseResponse, MessageInitShape<typeof CloseResponseSchema>> = {
   typeName: "interop.CloseResponse",
-  from: (init) => create(CloseResponseSchema, init),
+  from: (init) => CloseResponse$from(init ?? {}),
   size(m) {
     try {
       return CloseResponse$size(m);
     } catch (error) {
-      throw notEncodable(CloseResponseSchema, m, error);
+      throw notEncodable("interop.CloseResponse", m, CloseResponse$size, error);
     }
   },
   write: CloseResponse$write,
@@ -1504,12 +1501,12 @@ const CloseResponse$codec: MessageCodec<CloseResponse, MessageInitShape<typeof C
 
 const ConstructorRequest$codec: MessageCodec<ConstructorRequest, MessageInitShape<typeof ConstructorRequestSchema>> = {
   typeName: "interop.ConstructorRequest",
-  from: (init) => create(ConstructorRequestSchema, init),
+  from: (init) => ConstructorRequest$from(init ?? {}),
   size(m) {
     try {
       return ConstructorRequest$size(m);
     } catch (error) {
-      throw notEncodable(ConstructorRequestSchema, m, error);
+      throw notEncodable("interop.ConstructorRequest", m, ConstructorRequest$size, error);
     }
   },
   write: ConstructorRequest$write,
@@ -1518,12 +1515,12 @@ const ConstructorRequest$codec: MessageCodec<ConstructorRequest, MessageInitShap
 
 const ConstructorResponse$codec: MessageCodec<ConstructorResponse, MessageInitShape<typeof ConstructorResponseSchema>> = {
   typeName: "interop.ConstructorResponse",
-  from: (init) => create(ConstructorResponseSchema, init),
+  from: (init) => ConstructorResponse$from(init ?? {}),
   size(m) {
     try {
       return ConstructorResponse$size(m);
     } catch (error) {
-      throw notEncodable(ConstructorResponseSchema, m, error);
+      throw notEncodable("interop.ConstructorResponse", m, ConstructorResponse$size, error);
     }
   },
   write: ConstructorResponse$write,
@@ -1532,12 +1529,12 @@ const ConstructorResponse$codec: MessageCodec<ConstructorResponse, MessageInitSh
 
 const ToStringRequest$codec: MessageCodec<ToStringRequest, MessageInitShape<typeof ToStringRequestSchema>> = {
   typeName: "interop.ToStringRequest",
-  from: (init) => create(ToStringRequestSchema, init),
+  from: (init) => ToStringRequest$from(init ?? {}),
   size(m) {
     try {
       return ToStringRequest$size(m);
     } catch (error) {
-      throw notEncodable(ToStringRequestSchema, m, error);
+      throw notEncodable("interop.ToStringRequest", m, ToStringRequest$size, error);
     }
   },
   write: ToStringRequest$write,
@@ -1546,12 +1543,12 @@ const ToStringRequest$codec: MessageCodec<ToStringRequest, MessageInitShape<type
 
 const ToStringResponse$codec: MessageCodec<ToStringResponse, MessageInitShape<typeof ToStringResponseSchema>> = {
   typeName: "interop.ToStringResponse",
-  from: (init) => create(ToStringResponseSchema, init),
+  from: (init) => ToStringResponse$from(init ?? {}),
   size(m) {
     try {
       return ToStringResponse$size(m);
     } catch (error) {
-      throw notEncodable(ToStringResponseSchema, m, error);
+      throw notEncodable("interop.ToStringResponse", m, ToStringResponse$size, error);
     }
   },
   write: ToStringResponse$write,
@@ -1560,12 +1557,12 @@ const ToStringResponse$codec: MessageCodec<ToStringResponse, MessageInitShape<ty
 
 const SnakeCaseRequest$codec: MessageCodec<SnakeCaseRequest, MessageInitShape<typeof SnakeCaseRequestSchema>> = {
   typeName: "interop.SnakeCaseRequest",
-  from: (init) => create(SnakeCaseRequestSchema, init),
+  from: (init) => SnakeCaseRequest$from(init ?? {}),
   size(m) {
     try {
       return SnakeCaseRequest$size(m);
     } catch (error) {
-      throw notEncodable(SnakeCaseRequestSchema, m, error);
+      throw notEncodable("interop.SnakeCaseRequest", m, SnakeCaseRequest$size, error);
     }
   },
   write: SnakeCaseRequest$write,
@@ -1574,12 +1571,12 @@ const SnakeCaseRequest$codec: MessageCodec<SnakeCaseRequest, MessageInitShape<ty
 
 const SnakeCaseResponse$codec: MessageCodec<SnakeCaseResponse, MessageInitShape<typeof SnakeCaseResponseSchema>> = {
   typeName: "interop.SnakeCaseResponse",
-  from: (init) => create(SnakeCaseResponseSchema, init),
+  from: (init) => SnakeCaseResponse$from(init ?? {}),
   size(m) {
     try {
       return SnakeCaseResponse$size(m);
     } catch (error) {
-      throw notEncodable(SnakeCaseResponseSchema, m, error);
+      throw notEncodable("interop.SnakeCaseResponse", m, SnakeCaseResponse$size, error);
     }
   },
   write: SnakeCaseResponse$write,
@@ -1588,12 +1585,12 @@ const SnakeCaseResponse$codec: MessageCodec<SnakeCaseResponse, MessageInitShape<
 
 const FailRequest$codec: MessageCodec<FailRequest, MessageInitShape<typeof FailRequestSchema>> = {
   typeName: "interop.FailRequest",
-  from: (init) => create(FailRequestSchema, init),
+  from: (init) => FailRequest$from(init ?? {}),
   size(m) {
     try {
       return FailRequest$size(m);
     } catch (error) {
-      throw notEncodable(FailRequestSchema, m, error);
+      throw notEncodable("interop.FailRequest", m, FailRequest$size, error);
     }
   },
   write: FailRequest$write,
@@ -1602,12 +1599,12 @@ const FailRequest$codec: MessageCodec<FailRequest, MessageInitShape<typeof FailR
 
 const SleepRequest$codec: MessageCodec<SleepRequest, MessageInitShape<typeof SleepRequestSchema>> = {
   typeName: "interop.SleepRequest",
-  from: (init) => create(SleepRequestSchema, init),
+  from: (init) => SleepRequest$from(init ?? {}),
   size(m) {
     try {
       return SleepRequest$size(m);
     } catch (error) {
-      throw notEncodable(SleepRequestSchema, m, error);
+      throw notEncodable("interop.SleepRequest", m, SleepRequest$size, error);
     }
   },
   write: SleepRequest$write,
@@ -1616,12 +1613,12 @@ const SleepRequest$codec: MessageCodec<SleepRequest, MessageInitShape<typeof Sle
 
 const SleepResponse$codec: MessageCodec<SleepResponse, MessageInitShape<typeof SleepResponseSchema>> = {
   typeName: "interop.SleepResponse",
-  from: (init) => create(SleepResponseSchema, init),
+  from: (init) => SleepResponse$from(init ?? {}),
   size(m) {
     try {
       return SleepResponse$size(m);
     } catch (error) {
-      throw notEncodable(SleepResponseSchema, m, error);
+      throw notEncodable("interop.SleepResponse", m, SleepResponse$size, error);
     }
   },
   write: SleepResponse$write,
@@ -1630,12 +1627,12 @@ const SleepResponse$codec: MessageCodec<SleepResponse, MessageInitShape<typeof S
 
 const LogRequest$codec: MessageCodec<LogRequest, MessageInitShape<typeof LogRequestSchema>> = {
   typeName: "interop.LogRequest",
-  from: (init) => create(LogRequestSchema, init),
+  from: (init) => LogRequest$from(init ?? {}),
   size(m) {
     try {
       return LogRequest$size(m);
     } catch (error) {
-      throw notEncodable(LogRequestSchema, m, error);
+      throw notEncodable("interop.LogRequest", m, LogRequest$size, error);
     }
   },
   write: LogRequest$write,
@@ -1644,12 +1641,12 @@ const LogRequest$codec: MessageCodec<LogRequest, MessageInitShape<typeof LogRequ
 
 const PrintRequest$codec: MessageCodec<PrintRequest, MessageInitShape<typeof PrintRequestSchema>> = {
   typeName: "interop.PrintRequest",
-  from: (init) => create(PrintRequestSchema, init),
+  from: (init) => PrintRequest$from(init ?? {}),
   size(m) {
     try {
       return PrintRequest$size(m);
     } catch (error) {
-      throw notEncodable(PrintRequestSchema, m, error);
+      throw notEncodable("interop.PrintRequest", m, PrintRequest$size, error);
     }
   },
   write: PrintRequest$write,
@@ -1658,12 +1655,12 @@ const PrintRequest$codec: MessageCodec<PrintRequest, MessageInitShape<typeof Pri
 
 const PanicRequest$codec: MessageCodec<PanicRequest, MessageInitShape<typeof PanicRequestSchema>> = {
   typeName: "interop.PanicRequest",
-  from: (init) => create(PanicRequestSchema, init),
+  from: (init) => PanicRequest$from(init ?? {}),
   size(m) {
     try {
       return PanicRequest$size(m);
     } catch (error) {
-      throw notEncodable(PanicRequestSchema, m, error);
+      throw notEncodable("interop.PanicRequest", m, PanicRequest$size, error);
     }
   },
   write: PanicRequest$write,
@@ -1672,12 +1669,12 @@ const PanicRequest$codec: MessageCodec<PanicRequest, MessageInitShape<typeof Pan
 
 const ExitRequest$codec: MessageCodec<ExitRequest, MessageInitShape<typeof ExitRequestSchema>> = {
   typeName: "interop.ExitRequest",
-  from: (init) => create(ExitRequestSchema, init),
+  from: (init) => ExitRequest$from(init ?? {}),
   size(m) {
     try {
       return ExitRequest$size(m);
     } catch (error) {
-      throw notEncodable(ExitRequestSchema, m, error);
+      throw notEncodable("interop.ExitRequest", m, ExitRequest$size, error);
     }
   },
   write: ExitRequest$write,
@@ -2578,6 +2575,11 @@ function NameRequest$new(): NameRequest {
   return { $typeName: "interop.NameRequest", suffix: "" };
 }
 
+function NameRequest$from(i: MessageInitShape<typeof NameRequestSchema>): NameRequest {
+  if (isMade(i, "interop.NameRequest")) return i as NameRequest;
+  return { $typeName: "interop.NameRequest", suffix: i.suffix ?? "" };
+}
+
 function NameRequest$size(m: NameRequest): number {
   let n = 0;
   if (m.suffix !== "") n += 1 + string.size(m.suffix);
@@ -2607,6 +2609,11 @@ function NameRequest$read(r: Reader, end: number, m: NameRequest = NameRequest$n
 
 function NameResponse$new(): NameResponse {
   return { $typeName: "interop.NameResponse", name: "" };
+}
+
+function NameResponse$from(i: MessageInitShape<typeof NameResponseSchema>): NameResponse {
+  if (isMade(i, "interop.NameResponse")) return i as NameResponse;
+  return { $typeName: "interop.NameResponse", name: i.name ?? "" };
 }
 
 function NameResponse$size(m: NameResponse): number {
@@ -2640,6 +2647,11 @@ function NotRequest$new(): NotRequest {
   return { $typeName: "interop.NotRequest", value: false };
 }
 
+function NotRequest$from(i: MessageInitShape<typeof NotRequestSchema>): NotRequest {
+  if (isMade(i, "interop.NotRequest")) return i as NotRequest;
+  return { $typeName: "interop.NotRequest", value: i.value ?? false };
+}
+
 function NotRequest$size(m: NotRequest): number {
   let n = 0;
   if (m.value) n += 2;
@@ -2671,6 +2683,11 @@ function NotResponse$new(): NotResponse {
   return { $typeName: "interop.NotResponse", value: false };
 }
 
+function NotResponse$from(i: MessageInitShape<typeof NotResponseSchema>): NotResponse {
+  if (isMade(i, "interop.NotResponse")) return i as NotResponse;
+  return { $typeName: "interop.NotResponse", value: i.value ?? false };
+}
+
 function NotResponse$size(m: NotResponse): number {
   let n = 0;
   if (m.value) n += 2;
@@ -2700,6 +2717,11 @@ function NotResponse$read(r: Reader, end: number, m: NotResponse = NotResponse$n
 
 function AddInt32Request$new(): AddInt32Request {
   return { $typeName: "interop.AddInt32Request", a: 0, b: 0 };
+}
+
+function AddInt32Request$from(i: MessageInitShape<typeof AddInt32RequestSchema>): AddInt32Request {
+  if (isMade(i, "interop.AddInt32Request")) return i as AddInt32Request;
+  return { $typeName: "interop.AddInt32Request", a: i.a ?? 0, b: i.b ?? 0 };
 }
 
 function AddInt32Request$size(m: AddInt32Request): number {
@@ -2738,6 +2760,11 @@ function AddInt32Response$new(): AddInt32Response {
   return { $typeName: "interop.AddInt32Response", sum: 0 };
 }
 
+function AddInt32Response$from(i: MessageInitShape<typeof AddInt32ResponseSchema>): AddInt32Response {
+  if (isMade(i, "interop.AddInt32Response")) return i as AddInt32Response;
+  return { $typeName: "interop.AddInt32Response", sum: i.sum ?? 0 };
+}
+
 function AddInt32Response$size(m: AddInt32Response): number {
   let n = 0;
   if (m.sum !== 0) n += 1 + int32.size(m.sum);
@@ -2767,6 +2794,11 @@ function AddInt32Response$read(r: Reader, end: number, m: AddInt32Response = Add
 
 function AddInt64Request$new(): AddInt64Request {
   return { $typeName: "interop.AddInt64Request", a: zero64, b: zero64 };
+}
+
+function AddInt64Request$from(i: MessageInitShape<typeof AddInt64RequestSchema>): AddInt64Request {
+  if (isMade(i, "interop.AddInt64Request")) return i as AddInt64Request;
+  return { $typeName: "interop.AddInt64Request", a: i.a ?? zero64, b: i.b ?? zero64 };
 }
 
 function AddInt64Request$size(m: AddInt64Request): number {
@@ -2805,6 +2837,11 @@ function AddInt64Response$new(): AddInt64Response {
   return { $typeName: "interop.AddInt64Response", sum: zero64 };
 }
 
+function AddInt64Response$from(i: MessageInitShape<typeof AddInt64ResponseSchema>): AddInt64Response {
+  if (isMade(i, "interop.AddInt64Response")) return i as AddInt64Response;
+  return { $typeName: "interop.AddInt64Response", sum: i.sum ?? zero64 };
+}
+
 function AddInt64Response$size(m: AddInt64Response): number {
   let n = 0;
   if (m.sum) n += 1 + int64.size(m.sum);
@@ -2834,6 +2871,11 @@ function AddInt64Response$read(r: Reader, end: number, m: AddInt64Response = Add
 
 function AddUint32Request$new(): AddUint32Request {
   return { $typeName: "interop.AddUint32Request", a: 0, b: 0 };
+}
+
+function AddUint32Request$from(i: MessageInitShape<typeof AddUint32RequestSchema>): AddUint32Request {
+  if (isMade(i, "interop.AddUint32Request")) return i as AddUint32Request;
+  return { $typeName: "interop.AddUint32Request", a: i.a ?? 0, b: i.b ?? 0 };
 }
 
 function AddUint32Request$size(m: AddUint32Request): number {
@@ -2872,6 +2914,11 @@ function AddUint32Response$new(): AddUint32Response {
   return { $typeName: "interop.AddUint32Response", sum: 0 };
 }
 
+function AddUint32Response$from(i: MessageInitShape<typeof AddUint32ResponseSchema>): AddUint32Response {
+  if (isMade(i, "interop.AddUint32Response")) return i as AddUint32Response;
+  return { $typeName: "interop.AddUint32Response", sum: i.sum ?? 0 };
+}
+
 function AddUint32Response$size(m: AddUint32Response): number {
   let n = 0;
   if (m.sum !== 0) n += 1 + uint32.size(m.sum);
@@ -2901,6 +2948,11 @@ function AddUint32Response$read(r: Reader, end: number, m: AddUint32Response = A
 
 function AddUint64Request$new(): AddUint64Request {
   return { $typeName: "interop.AddUint64Request", a: zero64, b: zero64 };
+}
+
+function AddUint64Request$from(i: MessageInitShape<typeof AddUint64RequestSchema>): AddUint64Request {
+  if (isMade(i, "interop.AddUint64Request")) return i as AddUint64Request;
+  return { $typeName: "interop.AddUint64Request", a: i.a ?? zero64, b: i.b ?? zero64 };
 }
 
 function AddUint64Request$size(m: AddUint64Request): number {
@@ -2939,6 +2991,11 @@ function AddUint64Response$new(): AddUint64Response {
   return { $typeName: "interop.AddUint64Response", sum: zero64 };
 }
 
+function AddUint64Response$from(i: MessageInitShape<typeof AddUint64ResponseSchema>): AddUint64Response {
+  if (isMade(i, "interop.AddUint64Response")) return i as AddUint64Response;
+  return { $typeName: "interop.AddUint64Response", sum: i.sum ?? zero64 };
+}
+
 function AddUint64Response$size(m: AddUint64Response): number {
   let n = 0;
   if (m.sum) n += 1 + uint64.size(m.sum);
@@ -2968,6 +3025,11 @@ function AddUint64Response$read(r: Reader, end: number, m: AddUint64Response = A
 
 function JoinRequest$new(): JoinRequest {
   return { $typeName: "interop.JoinRequest", parts: [], separator: "" };
+}
+
+function JoinRequest$from(i: MessageInitShape<typeof JoinRequestSchema>): JoinRequest {
+  if (isMade(i, "interop.JoinRequest")) return i as JoinRequest;
+  return { $typeName: "interop.JoinRequest", parts: i.parts ?? [], separator: i.separator ?? "" };
 }
 
 function JoinRequest$size(m: JoinRequest): number {
@@ -3006,6 +3068,11 @@ function JoinResponse$new(): JoinResponse {
   return { $typeName: "interop.JoinResponse", text: "" };
 }
 
+function JoinResponse$from(i: MessageInitShape<typeof JoinResponseSchema>): JoinResponse {
+  if (isMade(i, "interop.JoinResponse")) return i as JoinResponse;
+  return { $typeName: "interop.JoinResponse", text: i.text ?? "" };
+}
+
 function JoinResponse$size(m: JoinResponse): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -3035,6 +3102,11 @@ function JoinResponse$read(r: Reader, end: number, m: JoinResponse = JoinRespons
 
 function ConcatRequest$new(): ConcatRequest {
   return { $typeName: "interop.ConcatRequest", chunks: [] };
+}
+
+function ConcatRequest$from(i: MessageInitShape<typeof ConcatRequestSchema>): ConcatRequest {
+  if (isMade(i, "interop.ConcatRequest")) return i as ConcatRequest;
+  return { $typeName: "interop.ConcatRequest", chunks: listOf(i.chunks, bytesOf) };
 }
 
 function ConcatRequest$size(m: ConcatRequest): number {
@@ -3068,6 +3140,11 @@ function ConcatResponse$new(): ConcatResponse {
   return { $typeName: "interop.ConcatResponse", data: bytes.empty };
 }
 
+function ConcatResponse$from(i: MessageInitShape<typeof ConcatResponseSchema>): ConcatResponse {
+  if (isMade(i, "interop.ConcatResponse")) return i as ConcatResponse;
+  return { $typeName: "interop.ConcatResponse", data: bytesOf(i.data ?? bytes.empty) };
+}
+
 function ConcatResponse$size(m: ConcatResponse): number {
   let n = 0;
   if (m.data.length !== 0) n += 1 + bytes.size(m.data);
@@ -3097,6 +3174,11 @@ function ConcatResponse$read(r: Reader, end: number, m: ConcatResponse = ConcatR
 
 function ScalarsRequest$new(): ScalarsRequest {
   return { $typeName: "interop.ScalarsRequest", bytesValue: bytes.empty, boolValue: false, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, stringValue: "" };
+}
+
+function ScalarsRequest$from(i: MessageInitShape<typeof ScalarsRequestSchema>): ScalarsRequest {
+  if (isMade(i, "interop.ScalarsRequest")) return i as ScalarsRequest;
+  return { $typeName: "interop.ScalarsRequest", bytesValue: bytesOf(i.bytesValue ?? bytes.empty), boolValue: i.boolValue ?? false, int32Value: i.int32Value ?? 0, int64Value: i.int64Value ?? zero64, uint32Value: i.uint32Value ?? 0, uint64Value: i.uint64Value ?? zero64, stringValue: i.stringValue ?? "" };
 }
 
 function ScalarsRequest$size(m: ScalarsRequest): number {
@@ -3160,6 +3242,13 @@ function ScalarsResponse$new(): ScalarsResponse {
   return { $typeName: "interop.ScalarsResponse" };
 }
 
+function ScalarsResponse$from(i: MessageInitShape<typeof ScalarsResponseSchema>): ScalarsResponse {
+  if (isMade(i, "interop.ScalarsResponse")) return i as ScalarsResponse;
+  const m: ScalarsResponse = { $typeName: "interop.ScalarsResponse" };
+  if (i.scalars != null) m.scalars = ScalarSet$from(i.scalars);
+  return m;
+}
+
 function ScalarsResponse$size(m: ScalarsResponse): number {
   let n = 0;
   if (m.scalars !== undefined) n += 1 + held(hold(), ScalarSet$size(m.scalars));
@@ -3189,6 +3278,11 @@ function ScalarsResponse$read(r: Reader, end: number, m: ScalarsResponse = Scala
 
 function ListsRequest$new(): ListsRequest {
   return { $typeName: "interop.ListsRequest", bools: [], int32s: [], int64s: [], uint32s: [], uint64s: [], strings: [], chunks: [], items: [] };
+}
+
+function ListsRequest$from(i: MessageInitShape<typeof ListsRequestSchema>): ListsRequest {
+  if (isMade(i, "interop.ListsRequest")) return i as ListsRequest;
+  return { $typeName: "interop.ListsRequest", bools: i.bools ?? [], int32s: i.int32s ?? [], int64s: i.int64s ?? [], uint32s: i.uint32s ?? [], uint64s: i.uint64s ?? [], strings: i.strings ?? [], chunks: listOf(i.chunks, bytesOf), items: listOf(i.items, Item$from) };
 }
 
 function ListsRequest$size(m: ListsRequest): number {
@@ -3257,6 +3351,13 @@ function ListsResponse$new(): ListsResponse {
   return { $typeName: "interop.ListsResponse" };
 }
 
+function ListsResponse$from(i: MessageInitShape<typeof ListsResponseSchema>): ListsResponse {
+  if (isMade(i, "interop.ListsResponse")) return i as ListsResponse;
+  const m: ListsResponse = { $typeName: "interop.ListsResponse" };
+  if (i.lists != null) m.lists = ListSet$from(i.lists);
+  return m;
+}
+
 function ListsResponse$size(m: ListsResponse): number {
   let n = 0;
   if (m.lists !== undefined) n += 1 + held(hold(), ListSet$size(m.lists));
@@ -3286,6 +3387,11 @@ function ListsResponse$read(r: Reader, end: number, m: ListsResponse = ListsResp
 
 function MapsRequest$new(): MapsRequest {
   return { $typeName: "interop.MapsRequest", byBool: {}, byInt32: {}, byInt64: {}, byUint32: {}, byUint64: {}, byString: {}, counts: {}, items: {} };
+}
+
+function MapsRequest$from(i: MessageInitShape<typeof MapsRequestSchema>): MapsRequest {
+  if (isMade(i, "interop.MapsRequest")) return i as MapsRequest;
+  return { $typeName: "interop.MapsRequest", byBool: i.byBool ?? {}, byInt32: mapOf(i.byInt32, bytesOf), byInt64: i.byInt64 ?? {}, byUint32: i.byUint32 ?? {}, byUint64: i.byUint64 ?? {}, byString: i.byString ?? {}, counts: i.counts ?? {}, items: mapOf(i.items, Item$from) };
 }
 
 function MapsRequest$size(m: MapsRequest): number {
@@ -3490,6 +3596,13 @@ function MapsResponse$new(): MapsResponse {
   return { $typeName: "interop.MapsResponse" };
 }
 
+function MapsResponse$from(i: MessageInitShape<typeof MapsResponseSchema>): MapsResponse {
+  if (isMade(i, "interop.MapsResponse")) return i as MapsResponse;
+  const m: MapsResponse = { $typeName: "interop.MapsResponse" };
+  if (i.maps != null) m.maps = MapSet$from(i.maps);
+  return m;
+}
+
 function MapsResponse$size(m: MapsResponse): number {
   let n = 0;
   if (m.maps !== undefined) n += 1 + held(hold(), MapSet$size(m.maps));
@@ -3519,6 +3632,11 @@ function MapsResponse$read(r: Reader, end: number, m: MapsResponse = MapsRespons
 
 function RangeRequest$new(): RangeRequest {
   return { $typeName: "interop.RangeRequest", first: 0, count: 0 };
+}
+
+function RangeRequest$from(i: MessageInitShape<typeof RangeRequestSchema>): RangeRequest {
+  if (isMade(i, "interop.RangeRequest")) return i as RangeRequest;
+  return { $typeName: "interop.RangeRequest", first: i.first ?? 0, count: i.count ?? 0 };
 }
 
 function RangeRequest$size(m: RangeRequest): number {
@@ -3557,6 +3675,11 @@ function RangeResponse$new(): RangeResponse {
   return { $typeName: "interop.RangeResponse", numbers: [] };
 }
 
+function RangeResponse$from(i: MessageInitShape<typeof RangeResponseSchema>): RangeResponse {
+  if (isMade(i, "interop.RangeResponse")) return i as RangeResponse;
+  return { $typeName: "interop.RangeResponse", numbers: i.numbers ?? [] };
+}
+
 function RangeResponse$size(m: RangeResponse): number {
   let n = 0;
   if (m.numbers.length > 0) n += 1 + held(hold(), int32.sizeAll(m.numbers));
@@ -3586,6 +3709,11 @@ function RangeResponse$read(r: Reader, end: number, m: RangeResponse = RangeResp
 
 function MakeItemsRequest$new(): MakeItemsRequest {
   return { $typeName: "interop.MakeItemsRequest", first: 0, count: 0 };
+}
+
+function MakeItemsRequest$from(i: MessageInitShape<typeof MakeItemsRequestSchema>): MakeItemsRequest {
+  if (isMade(i, "interop.MakeItemsRequest")) return i as MakeItemsRequest;
+  return { $typeName: "interop.MakeItemsRequest", first: i.first ?? 0, count: i.count ?? 0 };
 }
 
 function MakeItemsRequest$size(m: MakeItemsRequest): number {
@@ -3624,6 +3752,11 @@ function MakeItemsResponse$new(): MakeItemsResponse {
   return { $typeName: "interop.MakeItemsResponse", items: [] };
 }
 
+function MakeItemsResponse$from(i: MessageInitShape<typeof MakeItemsResponseSchema>): MakeItemsResponse {
+  if (isMade(i, "interop.MakeItemsResponse")) return i as MakeItemsResponse;
+  return { $typeName: "interop.MakeItemsResponse", items: listOf(i.items, Item$from) };
+}
+
 function MakeItemsResponse$size(m: MakeItemsResponse): number {
   let n = 0;
   for (const v of m.items) n += 1 + held(hold(), Item$size(v));
@@ -3655,6 +3788,11 @@ function IndexByNameRequest$new(): IndexByNameRequest {
   return { $typeName: "interop.IndexByNameRequest", items: [] };
 }
 
+function IndexByNameRequest$from(i: MessageInitShape<typeof IndexByNameRequestSchema>): IndexByNameRequest {
+  if (isMade(i, "interop.IndexByNameRequest")) return i as IndexByNameRequest;
+  return { $typeName: "interop.IndexByNameRequest", items: listOf(i.items, Item$from) };
+}
+
 function IndexByNameRequest$size(m: IndexByNameRequest): number {
   let n = 0;
   for (const v of m.items) n += 1 + held(hold(), Item$size(v));
@@ -3684,6 +3822,11 @@ function IndexByNameRequest$read(r: Reader, end: number, m: IndexByNameRequest =
 
 function IndexByNameResponse$new(): IndexByNameResponse {
   return { $typeName: "interop.IndexByNameResponse", items: {} };
+}
+
+function IndexByNameResponse$from(i: MessageInitShape<typeof IndexByNameResponseSchema>): IndexByNameResponse {
+  if (isMade(i, "interop.IndexByNameResponse")) return i as IndexByNameResponse;
+  return { $typeName: "interop.IndexByNameResponse", items: mapOf(i.items, Item$from) };
 }
 
 function IndexByNameResponse$size(m: IndexByNameResponse): number {
@@ -3734,6 +3877,11 @@ function CountRunesRequest$new(): CountRunesRequest {
   return { $typeName: "interop.CountRunesRequest", text: "" };
 }
 
+function CountRunesRequest$from(i: MessageInitShape<typeof CountRunesRequestSchema>): CountRunesRequest {
+  if (isMade(i, "interop.CountRunesRequest")) return i as CountRunesRequest;
+  return { $typeName: "interop.CountRunesRequest", text: i.text ?? "" };
+}
+
 function CountRunesRequest$size(m: CountRunesRequest): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -3763,6 +3911,11 @@ function CountRunesRequest$read(r: Reader, end: number, m: CountRunesRequest = C
 
 function CountRunesResponse$new(): CountRunesResponse {
   return { $typeName: "interop.CountRunesResponse", counts: {} };
+}
+
+function CountRunesResponse$from(i: MessageInitShape<typeof CountRunesResponseSchema>): CountRunesResponse {
+  if (isMade(i, "interop.CountRunesResponse")) return i as CountRunesResponse;
+  return { $typeName: "interop.CountRunesResponse", counts: i.counts ?? {} };
 }
 
 function CountRunesResponse$size(m: CountRunesResponse): number {
@@ -3813,6 +3966,11 @@ function MakeItemRequest$new(): MakeItemRequest {
   return { $typeName: "interop.MakeItemRequest", seed: 0 };
 }
 
+function MakeItemRequest$from(i: MessageInitShape<typeof MakeItemRequestSchema>): MakeItemRequest {
+  if (isMade(i, "interop.MakeItemRequest")) return i as MakeItemRequest;
+  return { $typeName: "interop.MakeItemRequest", seed: i.seed ?? 0 };
+}
+
 function MakeItemRequest$size(m: MakeItemRequest): number {
   let n = 0;
   if (m.seed !== 0) n += 1 + uint32.size(m.seed);
@@ -3844,6 +4002,13 @@ function MakeItemResponse$new(): MakeItemResponse {
   return { $typeName: "interop.MakeItemResponse" };
 }
 
+function MakeItemResponse$from(i: MessageInitShape<typeof MakeItemResponseSchema>): MakeItemResponse {
+  if (isMade(i, "interop.MakeItemResponse")) return i as MakeItemResponse;
+  const m: MakeItemResponse = { $typeName: "interop.MakeItemResponse" };
+  if (i.item != null) m.item = Item$from(i.item);
+  return m;
+}
+
 function MakeItemResponse$size(m: MakeItemResponse): number {
   let n = 0;
   if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
@@ -3873,6 +4038,13 @@ function MakeItemResponse$read(r: Reader, end: number, m: MakeItemResponse = Mak
 
 function IsItemRequest$new(): IsItemRequest {
   return { $typeName: "interop.IsItemRequest", seed: 0 };
+}
+
+function IsItemRequest$from(i: MessageInitShape<typeof IsItemRequestSchema>): IsItemRequest {
+  if (isMade(i, "interop.IsItemRequest")) return i as IsItemRequest;
+  const m: IsItemRequest = { $typeName: "interop.IsItemRequest", seed: i.seed ?? 0 };
+  if (i.item != null) m.item = Item$from(i.item);
+  return m;
 }
 
 function IsItemRequest$size(m: IsItemRequest): number {
@@ -3911,6 +4083,11 @@ function IsItemResponse$new(): IsItemResponse {
   return { $typeName: "interop.IsItemResponse", same: false };
 }
 
+function IsItemResponse$from(i: MessageInitShape<typeof IsItemResponseSchema>): IsItemResponse {
+  if (isMade(i, "interop.IsItemResponse")) return i as IsItemResponse;
+  return { $typeName: "interop.IsItemResponse", same: i.same ?? false };
+}
+
 function IsItemResponse$size(m: IsItemResponse): number {
   let n = 0;
   if (m.same) n += 2;
@@ -3940,6 +4117,13 @@ function IsItemResponse$read(r: Reader, end: number, m: IsItemResponse = IsItemR
 
 function EchoItemRequest$new(): EchoItemRequest {
   return { $typeName: "interop.EchoItemRequest" };
+}
+
+function EchoItemRequest$from(i: MessageInitShape<typeof EchoItemRequestSchema>): EchoItemRequest {
+  if (isMade(i, "interop.EchoItemRequest")) return i as EchoItemRequest;
+  const m: EchoItemRequest = { $typeName: "interop.EchoItemRequest" };
+  if (i.item != null) m.item = Item$from(i.item);
+  return m;
 }
 
 function EchoItemRequest$size(m: EchoItemRequest): number {
@@ -3973,6 +4157,13 @@ function EchoItemResponse$new(): EchoItemResponse {
   return { $typeName: "interop.EchoItemResponse" };
 }
 
+function EchoItemResponse$from(i: MessageInitShape<typeof EchoItemResponseSchema>): EchoItemResponse {
+  if (isMade(i, "interop.EchoItemResponse")) return i as EchoItemResponse;
+  const m: EchoItemResponse = { $typeName: "interop.EchoItemResponse" };
+  if (i.item != null) m.item = Item$from(i.item);
+  return m;
+}
+
 function EchoItemResponse$size(m: EchoItemResponse): number {
   let n = 0;
   if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
@@ -4002,6 +4193,14 @@ function EchoItemResponse$read(r: Reader, end: number, m: EchoItemResponse = Ech
 
 function ElapsedRequest$new(): ElapsedRequest {
   return { $typeName: "interop.ElapsedRequest" };
+}
+
+function ElapsedRequest$from(i: MessageInitShape<typeof ElapsedRequestSchema>): ElapsedRequest {
+  if (isMade(i, "interop.ElapsedRequest")) return i as ElapsedRequest;
+  const m: ElapsedRequest = { $typeName: "interop.ElapsedRequest" };
+  if (i.since != null) m.since = Timestamp$from(i.since);
+  if (i.until != null) m.until = Timestamp$from(i.until);
+  return m;
 }
 
 function ElapsedRequest$size(m: ElapsedRequest): number {
@@ -4040,6 +4239,13 @@ function ElapsedResponse$new(): ElapsedResponse {
   return { $typeName: "interop.ElapsedResponse" };
 }
 
+function ElapsedResponse$from(i: MessageInitShape<typeof ElapsedResponseSchema>): ElapsedResponse {
+  if (isMade(i, "interop.ElapsedResponse")) return i as ElapsedResponse;
+  const m: ElapsedResponse = { $typeName: "interop.ElapsedResponse" };
+  if (i.elapsed != null) m.elapsed = Duration$from(i.elapsed);
+  return m;
+}
+
 function ElapsedResponse$size(m: ElapsedResponse): number {
   let n = 0;
   if (m.elapsed !== undefined) n += 1 + held(hold(), Duration$size(m.elapsed));
@@ -4069,6 +4275,14 @@ function ElapsedResponse$read(r: Reader, end: number, m: ElapsedResponse = Elaps
 
 function DescribeRequest$new(): DescribeRequest {
   return { $typeName: "interop.DescribeRequest", last: false };
+}
+
+function DescribeRequest$from(i: MessageInitShape<typeof DescribeRequestSchema>): DescribeRequest {
+  if (isMade(i, "interop.DescribeRequest")) return i as DescribeRequest;
+  const m: DescribeRequest = { $typeName: "interop.DescribeRequest", last: i.last ?? false };
+  if (i.any != null) m.any = Any$from(i.any);
+  if (i.fields != null) m.fields = i.fields;
+  return m;
 }
 
 function DescribeRequest$size(m: DescribeRequest): number {
@@ -4112,6 +4326,11 @@ function DescribeResponse$new(): DescribeResponse {
   return { $typeName: "interop.DescribeResponse", names: [] };
 }
 
+function DescribeResponse$from(i: MessageInitShape<typeof DescribeResponseSchema>): DescribeResponse {
+  if (isMade(i, "interop.DescribeResponse")) return i as DescribeResponse;
+  return { $typeName: "interop.DescribeResponse", names: i.names ?? [] };
+}
+
 function DescribeResponse$size(m: DescribeResponse): number {
   let n = 0;
   for (const v of m.names) n += 1 + string.size(v);
@@ -4141,6 +4360,11 @@ function DescribeResponse$read(r: Reader, end: number, m: DescribeResponse = Des
 
 function StringValue$new(): StringValue {
   return { $typeName: "google.protobuf.StringValue", value: "" };
+}
+
+function StringValue$from(i: MessageInitShape<typeof StringValueSchema>): StringValue {
+  if (isMade(i, "google.protobuf.StringValue")) return i as StringValue;
+  return { $typeName: "google.protobuf.StringValue", value: i.value ?? "" };
 }
 
 function StringValue$size(m: StringValue): number {
@@ -4174,6 +4398,11 @@ function UInt64Value$new(): UInt64Value {
   return { $typeName: "google.protobuf.UInt64Value", value: zero64 };
 }
 
+function UInt64Value$from(i: MessageInitShape<typeof UInt64ValueSchema>): UInt64Value {
+  if (isMade(i, "google.protobuf.UInt64Value")) return i as UInt64Value;
+  return { $typeName: "google.protobuf.UInt64Value", value: i.value ?? zero64 };
+}
+
 function UInt64Value$size(m: UInt64Value): number {
   let n = 0;
   if (m.value) n += 1 + uint64.size(m.value);
@@ -4203,6 +4432,11 @@ function UInt64Value$read(r: Reader, end: number, m: UInt64Value = UInt64Value$n
 
 function BytesValue$new(): BytesValue {
   return { $typeName: "google.protobuf.BytesValue", value: bytes.empty };
+}
+
+function BytesValue$from(i: MessageInitShape<typeof BytesValueSchema>): BytesValue {
+  if (isMade(i, "google.protobuf.BytesValue")) return i as BytesValue;
+  return { $typeName: "google.protobuf.BytesValue", value: bytesOf(i.value ?? bytes.empty) };
 }
 
 function BytesValue$size(m: BytesValue): number {
@@ -4236,6 +4470,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -4257,6 +4496,11 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function NextRequest$new(): NextRequest {
   return { $typeName: "interop.NextRequest", step: zero64 };
+}
+
+function NextRequest$from(i: MessageInitShape<typeof NextRequestSchema>): NextRequest {
+  if (isMade(i, "interop.NextRequest")) return i as NextRequest;
+  return { $typeName: "interop.NextRequest", step: i.step ?? zero64 };
 }
 
 function NextRequest$size(m: NextRequest): number {
@@ -4290,6 +4534,11 @@ function NextResponse$new(): NextResponse {
   return { $typeName: "interop.NextResponse", value: zero64 };
 }
 
+function NextResponse$from(i: MessageInitShape<typeof NextResponseSchema>): NextResponse {
+  if (isMade(i, "interop.NextResponse")) return i as NextResponse;
+  return { $typeName: "interop.NextResponse", value: i.value ?? zero64 };
+}
+
 function NextResponse$size(m: NextResponse): number {
   let n = 0;
   if (m.value) n += 1 + uint64.size(m.value);
@@ -4319,6 +4568,11 @@ function NextResponse$read(r: Reader, end: number, m: NextResponse = NextRespons
 
 function FillRequest$new(): FillRequest {
   return { $typeName: "interop.FillRequest", count: 0 };
+}
+
+function FillRequest$from(i: MessageInitShape<typeof FillRequestSchema>): FillRequest {
+  if (isMade(i, "interop.FillRequest")) return i as FillRequest;
+  return { $typeName: "interop.FillRequest", count: i.count ?? 0 };
 }
 
 function FillRequest$size(m: FillRequest): number {
@@ -4352,6 +4606,11 @@ function FillResponse$new(): FillResponse {
   return { $typeName: "interop.FillResponse", data: bytes.empty };
 }
 
+function FillResponse$from(i: MessageInitShape<typeof FillResponseSchema>): FillResponse {
+  if (isMade(i, "interop.FillResponse")) return i as FillResponse;
+  return { $typeName: "interop.FillResponse", data: bytesOf(i.data ?? bytes.empty) };
+}
+
 function FillResponse$size(m: FillResponse): number {
   let n = 0;
   if (m.data.length !== 0) n += 1 + bytes.size(m.data);
@@ -4381,6 +4640,11 @@ function FillResponse$read(r: Reader, end: number, m: FillResponse = FillRespons
 
 function SumRequest$new(): SumRequest {
   return { $typeName: "interop.SumRequest", data: bytes.empty };
+}
+
+function SumRequest$from(i: MessageInitShape<typeof SumRequestSchema>): SumRequest {
+  if (isMade(i, "interop.SumRequest")) return i as SumRequest;
+  return { $typeName: "interop.SumRequest", data: bytesOf(i.data ?? bytes.empty) };
 }
 
 function SumRequest$size(m: SumRequest): number {
@@ -4414,6 +4678,11 @@ function SumResponse$new(): SumResponse {
   return { $typeName: "interop.SumResponse", sum: 0 };
 }
 
+function SumResponse$from(i: MessageInitShape<typeof SumResponseSchema>): SumResponse {
+  if (isMade(i, "interop.SumResponse")) return i as SumResponse;
+  return { $typeName: "interop.SumResponse", sum: i.sum ?? 0 };
+}
+
 function SumResponse$size(m: SumResponse): number {
   let n = 0;
   if (m.sum !== 0) n += 1 + uint32.size(m.sum);
@@ -4443,6 +4712,11 @@ function SumResponse$read(r: Reader, end: number, m: SumResponse = SumResponse$n
 
 function WordsRequest$new(): WordsRequest {
   return { $typeName: "interop.WordsRequest", class: "", function: "", new: "", delete: "", this: "", await: "", arguments: "", length: "", constructor$: "", toString$: "", snakeCase2: "", camelCase: "", options: "", context: "" };
+}
+
+function WordsRequest$from(i: MessageInitShape<typeof WordsRequestSchema>): WordsRequest {
+  if (isMade(i, "interop.WordsRequest")) return i as WordsRequest;
+  return { $typeName: "interop.WordsRequest", class: i.class ?? "", function: i.function ?? "", new: i.new ?? "", delete: i.delete ?? "", this: i.this ?? "", await: i.await ?? "", arguments: i.arguments ?? "", length: i.length ?? "", constructor$: i.constructor$ ?? "", toString$: i.toString$ ?? "", snakeCase2: i.snakeCase2 ?? "", camelCase: i.camelCase ?? "", options: i.options ?? "", context: i.context ?? "" };
 }
 
 function WordsRequest$size(m: WordsRequest): number {
@@ -4541,6 +4815,11 @@ function WordsResponse$new(): WordsResponse {
   return { $typeName: "interop.WordsResponse", then: "" };
 }
 
+function WordsResponse$from(i: MessageInitShape<typeof WordsResponseSchema>): WordsResponse {
+  if (isMade(i, "interop.WordsResponse")) return i as WordsResponse;
+  return { $typeName: "interop.WordsResponse", then: i.then ?? "" };
+}
+
 function WordsResponse$size(m: WordsResponse): number {
   let n = 0;
   if (m.then !== "") n += 1 + string.size(m.then);
@@ -4570,6 +4849,11 @@ function WordsResponse$read(r: Reader, end: number, m: WordsResponse = WordsResp
 
 function ThenRequest$new(): ThenRequest {
   return { $typeName: "interop.ThenRequest", then: "" };
+}
+
+function ThenRequest$from(i: MessageInitShape<typeof ThenRequestSchema>): ThenRequest {
+  if (isMade(i, "interop.ThenRequest")) return i as ThenRequest;
+  return { $typeName: "interop.ThenRequest", then: i.then ?? "" };
 }
 
 function ThenRequest$size(m: ThenRequest): number {
@@ -4603,6 +4887,11 @@ function ThenResponse$new(): ThenResponse {
   return { $typeName: "interop.ThenResponse", value: "" };
 }
 
+function ThenResponse$from(i: MessageInitShape<typeof ThenResponseSchema>): ThenResponse {
+  if (isMade(i, "interop.ThenResponse")) return i as ThenResponse;
+  return { $typeName: "interop.ThenResponse", value: i.value ?? "" };
+}
+
 function ThenResponse$size(m: ThenResponse): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -4632,6 +4921,11 @@ function ThenResponse$read(r: Reader, end: number, m: ThenResponse = ThenRespons
 
 function CloseRequest$new(): CloseRequest {
   return { $typeName: "interop.CloseRequest", value: "" };
+}
+
+function CloseRequest$from(i: MessageInitShape<typeof CloseRequestSchema>): CloseRequest {
+  if (isMade(i, "interop.CloseRequest")) return i as CloseRequest;
+  return { $typeName: "interop.CloseRequest", value: i.value ?? "" };
 }
 
 function CloseRequest$size(m: CloseRequest): number {
@@ -4665,6 +4959,11 @@ function CloseResponse$new(): CloseResponse {
   return { $typeName: "interop.CloseResponse", value: "" };
 }
 
+function CloseResponse$from(i: MessageInitShape<typeof CloseResponseSchema>): CloseResponse {
+  if (isMade(i, "interop.CloseResponse")) return i as CloseResponse;
+  return { $typeName: "interop.CloseResponse", value: i.value ?? "" };
+}
+
 function CloseResponse$size(m: CloseResponse): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -4694,6 +4993,11 @@ function CloseResponse$read(r: Reader, end: number, m: CloseResponse = CloseResp
 
 function ConstructorRequest$new(): ConstructorRequest {
   return { $typeName: "interop.ConstructorRequest", value: "" };
+}
+
+function ConstructorRequest$from(i: MessageInitShape<typeof ConstructorRequestSchema>): ConstructorRequest {
+  if (isMade(i, "interop.ConstructorRequest")) return i as ConstructorRequest;
+  return { $typeName: "interop.ConstructorRequest", value: i.value ?? "" };
 }
 
 function ConstructorRequest$size(m: ConstructorRequest): number {
@@ -4727,6 +5031,11 @@ function ConstructorResponse$new(): ConstructorResponse {
   return { $typeName: "interop.ConstructorResponse", value: "" };
 }
 
+function ConstructorResponse$from(i: MessageInitShape<typeof ConstructorResponseSchema>): ConstructorResponse {
+  if (isMade(i, "interop.ConstructorResponse")) return i as ConstructorResponse;
+  return { $typeName: "interop.ConstructorResponse", value: i.value ?? "" };
+}
+
 function ConstructorResponse$size(m: ConstructorResponse): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -4756,6 +5065,11 @@ function ConstructorResponse$read(r: Reader, end: number, m: ConstructorResponse
 
 function ToStringRequest$new(): ToStringRequest {
   return { $typeName: "interop.ToStringRequest", value: "" };
+}
+
+function ToStringRequest$from(i: MessageInitShape<typeof ToStringRequestSchema>): ToStringRequest {
+  if (isMade(i, "interop.ToStringRequest")) return i as ToStringRequest;
+  return { $typeName: "interop.ToStringRequest", value: i.value ?? "" };
 }
 
 function ToStringRequest$size(m: ToStringRequest): number {
@@ -4789,6 +5103,11 @@ function ToStringResponse$new(): ToStringResponse {
   return { $typeName: "interop.ToStringResponse", value: "" };
 }
 
+function ToStringResponse$from(i: MessageInitShape<typeof ToStringResponseSchema>): ToStringResponse {
+  if (isMade(i, "interop.ToStringResponse")) return i as ToStringResponse;
+  return { $typeName: "interop.ToStringResponse", value: i.value ?? "" };
+}
+
 function ToStringResponse$size(m: ToStringResponse): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -4818,6 +5137,11 @@ function ToStringResponse$read(r: Reader, end: number, m: ToStringResponse = ToS
 
 function SnakeCaseRequest$new(): SnakeCaseRequest {
   return { $typeName: "interop.SnakeCaseRequest", value: "" };
+}
+
+function SnakeCaseRequest$from(i: MessageInitShape<typeof SnakeCaseRequestSchema>): SnakeCaseRequest {
+  if (isMade(i, "interop.SnakeCaseRequest")) return i as SnakeCaseRequest;
+  return { $typeName: "interop.SnakeCaseRequest", value: i.value ?? "" };
 }
 
 function SnakeCaseRequest$size(m: SnakeCaseRequest): number {
@@ -4851,6 +5175,11 @@ function SnakeCaseResponse$new(): SnakeCaseResponse {
   return { $typeName: "interop.SnakeCaseResponse", value: "" };
 }
 
+function SnakeCaseResponse$from(i: MessageInitShape<typeof SnakeCaseResponseSchema>): SnakeCaseResponse {
+  if (isMade(i, "interop.SnakeCaseResponse")) return i as SnakeCaseResponse;
+  return { $typeName: "interop.SnakeCaseResponse", value: i.value ?? "" };
+}
+
 function SnakeCaseResponse$size(m: SnakeCaseResponse): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -4880,6 +5209,11 @@ function SnakeCaseResponse$read(r: Reader, end: number, m: SnakeCaseResponse = S
 
 function FailRequest$new(): FailRequest {
   return { $typeName: "interop.FailRequest", text: "" };
+}
+
+function FailRequest$from(i: MessageInitShape<typeof FailRequestSchema>): FailRequest {
+  if (isMade(i, "interop.FailRequest")) return i as FailRequest;
+  return { $typeName: "interop.FailRequest", text: i.text ?? "" };
 }
 
 function FailRequest$size(m: FailRequest): number {
@@ -4913,6 +5247,11 @@ function SleepRequest$new(): SleepRequest {
   return { $typeName: "interop.SleepRequest", milliseconds: 0 };
 }
 
+function SleepRequest$from(i: MessageInitShape<typeof SleepRequestSchema>): SleepRequest {
+  if (isMade(i, "interop.SleepRequest")) return i as SleepRequest;
+  return { $typeName: "interop.SleepRequest", milliseconds: i.milliseconds ?? 0 };
+}
+
 function SleepRequest$size(m: SleepRequest): number {
   let n = 0;
   if (m.milliseconds !== 0) n += 1 + uint32.size(m.milliseconds);
@@ -4942,6 +5281,11 @@ function SleepRequest$read(r: Reader, end: number, m: SleepRequest = SleepReques
 
 function SleepResponse$new(): SleepResponse {
   return { $typeName: "interop.SleepResponse", milliseconds: 0 };
+}
+
+function SleepResponse$from(i: MessageInitShape<typeof SleepResponseSchema>): SleepResponse {
+  if (isMade(i, "interop.SleepResponse")) return i as SleepResponse;
+  return { $typeName: "interop.SleepResponse", milliseconds: i.milliseconds ?? 0 };
 }
 
 function SleepResponse$size(m: SleepResponse): number {
@@ -4975,6 +5319,11 @@ function LogRequest$new(): LogRequest {
   return { $typeName: "interop.LogRequest", line: "" };
 }
 
+function LogRequest$from(i: MessageInitShape<typeof LogRequestSchema>): LogRequest {
+  if (isMade(i, "interop.LogRequest")) return i as LogRequest;
+  return { $typeName: "interop.LogRequest", line: i.line ?? "" };
+}
+
 function LogRequest$size(m: LogRequest): number {
   let n = 0;
   if (m.line !== "") n += 1 + string.size(m.line);
@@ -5004,6 +5353,11 @@ function LogRequest$read(r: Reader, end: number, m: LogRequest = LogRequest$new(
 
 function PrintRequest$new(): PrintRequest {
   return { $typeName: "interop.PrintRequest", text: "" };
+}
+
+function PrintRequest$from(i: MessageInitShape<typeof PrintRequestSchema>): PrintRequest {
+  if (isMade(i, "interop.PrintRequest")) return i as PrintRequest;
+  return { $typeName: "interop.PrintRequest", text: i.text ?? "" };
 }
 
 function PrintRequest$size(m: PrintRequest): number {
@@ -5037,6 +5391,11 @@ function PanicRequest$new(): PanicRequest {
   return { $typeName: "interop.PanicRequest", text: "" };
 }
 
+function PanicRequest$from(i: MessageInitShape<typeof PanicRequestSchema>): PanicRequest {
+  if (isMade(i, "interop.PanicRequest")) return i as PanicRequest;
+  return { $typeName: "interop.PanicRequest", text: i.text ?? "" };
+}
+
 function PanicRequest$size(m: PanicRequest): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -5066,6 +5425,11 @@ function PanicRequest$read(r: Reader, end: number, m: PanicRequest = PanicReques
 
 function ExitRequest$new(): ExitRequest {
   return { $typeName: "interop.ExitRequest", code: 0, text: "" };
+}
+
+function ExitRequest$from(i: MessageInitShape<typeof ExitRequestSchema>): ExitRequest {
+  if (isMade(i, "interop.ExitRequest")) return i as ExitRequest;
+  return { $typeName: "interop.ExitRequest", code: i.code ?? 0, text: i.text ?? "" };
 }
 
 function ExitRequest$size(m: ExitRequest): number {
@@ -5102,6 +5466,11 @@ function ExitRequest$read(r: Reader, end: number, m: ExitRequest = ExitRequest$n
 
 function ScalarSet$new(): ScalarSet {
   return { $typeName: "interop.ScalarSet", boolValue: false, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, stringValue: "", bytesValue: bytes.empty };
+}
+
+function ScalarSet$from(i: MessageInitShape<typeof ScalarSetSchema>): ScalarSet {
+  if (isMade(i, "interop.ScalarSet")) return i as ScalarSet;
+  return { $typeName: "interop.ScalarSet", boolValue: i.boolValue ?? false, int32Value: i.int32Value ?? 0, int64Value: i.int64Value ?? zero64, uint32Value: i.uint32Value ?? 0, uint64Value: i.uint64Value ?? zero64, stringValue: i.stringValue ?? "", bytesValue: bytesOf(i.bytesValue ?? bytes.empty) };
 }
 
 function ScalarSet$size(m: ScalarSet): number {
@@ -5163,6 +5532,24 @@ function ScalarSet$read(r: Reader, end: number, m: ScalarSet = ScalarSet$new()):
 
 function Item$new(): Item {
   return { $typeName: "interop.Item", name: "", doubleValue: 0, floatValue: 0, int32Value: 0, int64Value: zero64, uint32Value: 0, uint64Value: zero64, sint32Value: 0, sint64Value: zero64, fixed32Value: 0, fixed64Value: zero64, sfixed32Value: 0, sfixed64Value: zero64, boolValue: false, bytesValue: bytes.empty, mood: 0, numbers: [], packedFloats: [], moods: [], tags: [], weights: {}, moodByKey: {}, choice: { case: undefined }, path: [] };
+}
+
+function Item$from(i: MessageInitShape<typeof ItemSchema>): Item {
+  if (isMade(i, "interop.Item")) return i as Item;
+  const m: Item = { $typeName: "interop.Item", name: i.name ?? "", doubleValue: i.doubleValue ?? 0, floatValue: i.floatValue ?? 0, int32Value: i.int32Value ?? 0, int64Value: i.int64Value ?? zero64, uint32Value: i.uint32Value ?? 0, uint64Value: i.uint64Value ?? zero64, sint32Value: i.sint32Value ?? 0, sint64Value: i.sint64Value ?? zero64, fixed32Value: i.fixed32Value ?? 0, fixed64Value: i.fixed64Value ?? zero64, sfixed32Value: i.sfixed32Value ?? 0, sfixed64Value: i.sfixed64Value ?? zero64, boolValue: i.boolValue ?? false, bytesValue: bytesOf(i.bytesValue ?? bytes.empty), mood: i.mood ?? 0, numbers: i.numbers ?? [], packedFloats: i.packedFloats ?? [], moods: i.moods ?? [], tags: i.tags ?? [], weights: i.weights ?? {}, moodByKey: i.moodByKey ?? {}, choice: { case: undefined }, path: listOf(i.path, Point$from) };
+  if (i.at != null) m.at = Timestamp$from(i.at);
+  switch (i.choice?.case) {
+    case "text":
+      m.choice = { case: "text", value: i.choice.value };
+      break;
+    case "child":
+      m.choice = { case: "child", value: Item$from(i.choice.value) };
+      break;
+    case "number":
+      m.choice = { case: "number", value: i.choice.value };
+      break;
+  }
+  return m;
 }
 
 function Item$size(m: Item): number {
@@ -5376,6 +5763,11 @@ function ListSet$new(): ListSet {
   return { $typeName: "interop.ListSet", bools: [], int32s: [], int64s: [], uint32s: [], uint64s: [], strings: [], chunks: [], items: [] };
 }
 
+function ListSet$from(i: MessageInitShape<typeof ListSetSchema>): ListSet {
+  if (isMade(i, "interop.ListSet")) return i as ListSet;
+  return { $typeName: "interop.ListSet", bools: i.bools ?? [], int32s: i.int32s ?? [], int64s: i.int64s ?? [], uint32s: i.uint32s ?? [], uint64s: i.uint64s ?? [], strings: i.strings ?? [], chunks: listOf(i.chunks, bytesOf), items: listOf(i.items, Item$from) };
+}
+
 function ListSet$size(m: ListSet): number {
   let n = 0;
   if (m.bools.length > 0) n += 1 + held(hold(), bool.sizeAll(m.bools));
@@ -5440,6 +5832,11 @@ function ListSet$read(r: Reader, end: number, m: ListSet = ListSet$new()): ListS
 
 function MapSet$new(): MapSet {
   return { $typeName: "interop.MapSet", byBool: {}, byInt32: {}, byInt64: {}, byUint32: {}, byUint64: {}, byString: {}, counts: {}, items: {} };
+}
+
+function MapSet$from(i: MessageInitShape<typeof MapSetSchema>): MapSet {
+  if (isMade(i, "interop.MapSet")) return i as MapSet;
+  return { $typeName: "interop.MapSet", byBool: i.byBool ?? {}, byInt32: mapOf(i.byInt32, bytesOf), byInt64: i.byInt64 ?? {}, byUint32: i.byUint32 ?? {}, byUint64: i.byUint64 ?? {}, byString: i.byString ?? {}, counts: i.counts ?? {}, items: mapOf(i.items, Item$from) };
 }
 
 function MapSet$size(m: MapSet): number {
@@ -5644,6 +6041,11 @@ function Timestamp$new(): Timestamp {
   return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
 }
 
+function Timestamp$from(i: MessageInitShape<typeof TimestampSchema>): Timestamp {
+  if (isMade(i, "google.protobuf.Timestamp")) return i as Timestamp;
+  return { $typeName: "google.protobuf.Timestamp", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
+}
+
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
   if (m.seconds) n += 1 + int64.size(m.seconds);
@@ -5680,6 +6082,11 @@ function Duration$new(): Duration {
   return { $typeName: "google.protobuf.Duration", seconds: zero64, nanos: 0 };
 }
 
+function Duration$from(i: MessageInitShape<typeof DurationSchema>): Duration {
+  if (isMade(i, "google.protobuf.Duration")) return i as Duration;
+  return { $typeName: "google.protobuf.Duration", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
+}
+
 function Duration$size(m: Duration): number {
   let n = 0;
   if (m.seconds) n += 1 + int64.size(m.seconds);
@@ -5714,6 +6121,11 @@ function Duration$read(r: Reader, end: number, m: Duration = Duration$new()): Du
 
 function Any$new(): Any {
   return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
+}
+
+function Any$from(i: MessageInitShape<typeof AnySchema>): Any {
+  if (isMade(i, "google.protobuf.Any")) return i as Any;
+  return { $typeName: "google.protobuf.Any", typeUrl: i.typeUrl ?? "", value: bytesOf(i.value ?? bytes.empty) };
 }
 
 function Any$size(m: Any): number {
@@ -5798,6 +6210,11 @@ function Struct$read(r: Reader, end: number, m: Struct = Struct$new()): Struct {
 
 function Point$new(): Point {
   return { $typeName: "interop.Point", x: 0, y: 0 };
+}
+
+function Point$from(i: MessageInitShape<typeof PointSchema>): Point {
+  if (isMade(i, "interop.Point")) return i as Point;
+  return { $typeName: "interop.Point", x: i.x ?? 0, y: i.y ?? 0 };
 }
 
 function Point$size(m: Point): number {

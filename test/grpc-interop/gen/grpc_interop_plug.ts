@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Empty } from "@bufbuild/protobuf/wkt";
-import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, held, hold, int32, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
-import type { EchoStatus, Payload, ResponseParameters, SimpleRequest, SimpleResponse, StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest, StreamingOutputCallResponse } from "./grpc_interop_pb.ts";
-import { SimpleRequestSchema, SimpleResponseSchema, StreamingInputCallRequestSchema, StreamingInputCallResponseSchema, StreamingOutputCallRequestSchema, StreamingOutputCallResponseSchema } from "./grpc_interop_pb.ts";
+import { beginSize, beginWrite, bytes, bytesOf, held, hold, int32, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { EchoStatus, EchoStatusSchema, Payload, PayloadSchema, ResponseParameters, ResponseParametersSchema, SimpleRequest, SimpleRequestSchema, SimpleResponse, SimpleResponseSchema, StreamingInputCallRequest, StreamingInputCallRequestSchema, StreamingInputCallResponse, StreamingInputCallResponseSchema, StreamingOutputCallRequest, StreamingOutputCallRequestSchema, StreamingOutputCallResponse, StreamingOutputCallResponseSchema } from "./grpc_interop_pb.ts";
 
 /**
  * @generated from service grpcinterop.TestService
@@ -95,12 +92,12 @@ export interface TestServiceHandler {
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -109,12 +106,12 @@ const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
 
 const SimpleRequest$codec: MessageCodec<SimpleRequest, MessageInitShape<typeof SimpleRequestSchema>> = {
   typeName: "grpcinterop.SimpleRequest",
-  from: (init) => create(SimpleRequestSchema, init),
+  from: (init) => SimpleRequest$from(init ?? {}),
   size(m) {
     try {
       return SimpleRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(SimpleRequestSchema, m, error);
+      throw notEncodable("grpcinterop.SimpleRequest", m, SimpleRequest$size, error);
     }
   },
   write: (m, b, p) => SimpleRequest$write(beginWrite(m, SimpleRequest$size), b, p),
@@ -123,12 +120,12 @@ const SimpleRequest$codec: MessageCodec<SimpleRequest, MessageInitShape<typeof S
 
 const SimpleResponse$codec: MessageCodec<SimpleResponse, MessageInitShape<typeof SimpleResponseSchema>> = {
   typeName: "grpcinterop.SimpleResponse",
-  from: (init) => create(SimpleResponseSchema, init),
+  from: (init) => SimpleResponse$from(init ?? {}),
   size(m) {
     try {
       return SimpleResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(SimpleResponseSchema, m, error);
+      throw notEncodable("grpcinterop.SimpleResponse", m, SimpleResponse$size, error);
     }
   },
   write: (m, b, p) => SimpleResponse$write(beginWrite(m, SimpleResponse$size), b, p),
@@ -137,12 +134,12 @@ const SimpleResponse$codec: MessageCodec<SimpleResponse, MessageInitShape<typeof
 
 const StreamingOutputCallRequest$codec: MessageCodec<StreamingOutputCallRequest, MessageInitShape<typeof StreamingOutputCallRequestSchema>> = {
   typeName: "grpcinterop.StreamingOutputCallRequest",
-  from: (init) => create(StreamingOutputCallRequestSchema, init),
+  from: (init) => StreamingOutputCallRequest$from(init ?? {}),
   size(m) {
     try {
       return StreamingOutputCallRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(StreamingOutputCallRequestSchema, m, error);
+      throw notEncodable("grpcinterop.StreamingOutputCallRequest", m, StreamingOutputCallRequest$size, error);
     }
   },
   write: (m, b, p) => StreamingOutputCallRequest$write(beginWrite(m, StreamingOutputCallRequest$size), b, p),
@@ -151,12 +148,12 @@ const StreamingOutputCallRequest$codec: MessageCodec<StreamingOutputCallRequest,
 
 const StreamingOutputCallResponse$codec: MessageCodec<StreamingOutputCallResponse, MessageInitShape<typeof StreamingOutputCallResponseSchema>> = {
   typeName: "grpcinterop.StreamingOutputCallResponse",
-  from: (init) => create(StreamingOutputCallResponseSchema, init),
+  from: (init) => StreamingOutputCallResponse$from(init ?? {}),
   size(m) {
     try {
       return StreamingOutputCallResponse$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(StreamingOutputCallResponseSchema, m, error);
+      throw notEncodable("grpcinterop.StreamingOutputCallResponse", m, StreamingOutputCallResponse$size, error);
     }
   },
   write: (m, b, p) => StreamingOutputCallResponse$write(beginWrite(m, StreamingOutputCallResponse$size), b, p),
@@ -165,12 +162,12 @@ const StreamingOutputCallResponse$codec: MessageCodec<StreamingOutputCallRespons
 
 const StreamingInputCallRequest$codec: MessageCodec<StreamingInputCallRequest, MessageInitShape<typeof StreamingInputCallRequestSchema>> = {
   typeName: "grpcinterop.StreamingInputCallRequest",
-  from: (init) => create(StreamingInputCallRequestSchema, init),
+  from: (init) => StreamingInputCallRequest$from(init ?? {}),
   size(m) {
     try {
       return StreamingInputCallRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(StreamingInputCallRequestSchema, m, error);
+      throw notEncodable("grpcinterop.StreamingInputCallRequest", m, StreamingInputCallRequest$size, error);
     }
   },
   write: (m, b, p) => StreamingInputCallRequest$write(beginWrite(m, StreamingInputCallRequest$size), b, p),
@@ -179,12 +176,12 @@ const StreamingInputCallRequest$codec: MessageCodec<StreamingInputCallRequest, M
 
 const StreamingInputCallResponse$codec: MessageCodec<StreamingInputCallResponse, MessageInitShape<typeof StreamingInputCallResponseSchema>> = {
   typeName: "grpcinterop.StreamingInputCallResponse",
-  from: (init) => create(StreamingInputCallResponseSchema, init),
+  from: (init) => StreamingInputCallResponse$from(init ?? {}),
   size(m) {
     try {
       return StreamingInputCallResponse$size(m);
     } catch (error) {
-      throw notEncodable(StreamingInputCallResponseSchema, m, error);
+      throw notEncodable("grpcinterop.StreamingInputCallResponse", m, StreamingInputCallResponse$size, error);
     }
   },
   write: StreamingInputCallResponse$write,
@@ -348,6 +345,11 @@ function Empty$new(): Empty {
   return { $typeName: "google.protobuf.Empty" };
 }
 
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
+  return { $typeName: "google.protobuf.Empty" };
+}
+
 function Empty$size(m: Empty): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -369,6 +371,14 @@ function Empty$read(r: Reader, end: number, m: Empty = Empty$new()): Empty {
 
 function SimpleRequest$new(): SimpleRequest {
   return { $typeName: "grpcinterop.SimpleRequest", responseSize: 0 };
+}
+
+function SimpleRequest$from(i: MessageInitShape<typeof SimpleRequestSchema>): SimpleRequest {
+  if (isMade(i, "grpcinterop.SimpleRequest")) return i as SimpleRequest;
+  const m: SimpleRequest = { $typeName: "grpcinterop.SimpleRequest", responseSize: i.responseSize ?? 0 };
+  if (i.payload != null) m.payload = Payload$from(i.payload);
+  if (i.responseStatus != null) m.responseStatus = EchoStatus$from(i.responseStatus);
+  return m;
 }
 
 function SimpleRequest$size(m: SimpleRequest): number {
@@ -412,6 +422,13 @@ function SimpleResponse$new(): SimpleResponse {
   return { $typeName: "grpcinterop.SimpleResponse" };
 }
 
+function SimpleResponse$from(i: MessageInitShape<typeof SimpleResponseSchema>): SimpleResponse {
+  if (isMade(i, "grpcinterop.SimpleResponse")) return i as SimpleResponse;
+  const m: SimpleResponse = { $typeName: "grpcinterop.SimpleResponse" };
+  if (i.payload != null) m.payload = Payload$from(i.payload);
+  return m;
+}
+
 function SimpleResponse$size(m: SimpleResponse): number {
   let n = 0;
   if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
@@ -441,6 +458,14 @@ function SimpleResponse$read(r: Reader, end: number, m: SimpleResponse = SimpleR
 
 function StreamingOutputCallRequest$new(): StreamingOutputCallRequest {
   return { $typeName: "grpcinterop.StreamingOutputCallRequest", responseParameters: [] };
+}
+
+function StreamingOutputCallRequest$from(i: MessageInitShape<typeof StreamingOutputCallRequestSchema>): StreamingOutputCallRequest {
+  if (isMade(i, "grpcinterop.StreamingOutputCallRequest")) return i as StreamingOutputCallRequest;
+  const m: StreamingOutputCallRequest = { $typeName: "grpcinterop.StreamingOutputCallRequest", responseParameters: listOf(i.responseParameters, ResponseParameters$from) };
+  if (i.payload != null) m.payload = Payload$from(i.payload);
+  if (i.responseStatus != null) m.responseStatus = EchoStatus$from(i.responseStatus);
+  return m;
 }
 
 function StreamingOutputCallRequest$size(m: StreamingOutputCallRequest): number {
@@ -484,6 +509,13 @@ function StreamingOutputCallResponse$new(): StreamingOutputCallResponse {
   return { $typeName: "grpcinterop.StreamingOutputCallResponse" };
 }
 
+function StreamingOutputCallResponse$from(i: MessageInitShape<typeof StreamingOutputCallResponseSchema>): StreamingOutputCallResponse {
+  if (isMade(i, "grpcinterop.StreamingOutputCallResponse")) return i as StreamingOutputCallResponse;
+  const m: StreamingOutputCallResponse = { $typeName: "grpcinterop.StreamingOutputCallResponse" };
+  if (i.payload != null) m.payload = Payload$from(i.payload);
+  return m;
+}
+
 function StreamingOutputCallResponse$size(m: StreamingOutputCallResponse): number {
   let n = 0;
   if (m.payload !== undefined) n += 1 + held(hold(), Payload$size(m.payload));
@@ -513,6 +545,13 @@ function StreamingOutputCallResponse$read(r: Reader, end: number, m: StreamingOu
 
 function StreamingInputCallRequest$new(): StreamingInputCallRequest {
   return { $typeName: "grpcinterop.StreamingInputCallRequest" };
+}
+
+function StreamingInputCallRequest$from(i: MessageInitShape<typeof StreamingInputCallRequestSchema>): StreamingInputCallRequest {
+  if (isMade(i, "grpcinterop.StreamingInputCallRequest")) return i as StreamingInputCallRequest;
+  const m: StreamingInputCallRequest = { $typeName: "grpcinterop.StreamingInputCallRequest" };
+  if (i.payload != null) m.payload = Payload$from(i.payload);
+  return m;
 }
 
 function StreamingInputCallRequest$size(m: StreamingInputCallRequest): number {
@@ -546,6 +585,11 @@ function StreamingInputCallResponse$new(): StreamingInputCallResponse {
   return { $typeName: "grpcinterop.StreamingInputCallResponse", aggregatedPayloadSize: 0 };
 }
 
+function StreamingInputCallResponse$from(i: MessageInitShape<typeof StreamingInputCallResponseSchema>): StreamingInputCallResponse {
+  if (isMade(i, "grpcinterop.StreamingInputCallResponse")) return i as StreamingInputCallResponse;
+  return { $typeName: "grpcinterop.StreamingInputCallResponse", aggregatedPayloadSize: i.aggregatedPayloadSize ?? 0 };
+}
+
 function StreamingInputCallResponse$size(m: StreamingInputCallResponse): number {
   let n = 0;
   if (m.aggregatedPayloadSize !== 0) n += 1 + int32.size(m.aggregatedPayloadSize);
@@ -577,6 +621,11 @@ function Payload$new(): Payload {
   return { $typeName: "grpcinterop.Payload", body: bytes.empty };
 }
 
+function Payload$from(i: MessageInitShape<typeof PayloadSchema>): Payload {
+  if (isMade(i, "grpcinterop.Payload")) return i as Payload;
+  return { $typeName: "grpcinterop.Payload", body: bytesOf(i.body ?? bytes.empty) };
+}
+
 function Payload$size(m: Payload): number {
   let n = 0;
   if (m.body.length !== 0) n += 1 + bytes.size(m.body);
@@ -606,6 +655,11 @@ function Payload$read(r: Reader, end: number, m: Payload = Payload$new()): Paylo
 
 function EchoStatus$new(): EchoStatus {
   return { $typeName: "grpcinterop.EchoStatus", code: 0, message: "" };
+}
+
+function EchoStatus$from(i: MessageInitShape<typeof EchoStatusSchema>): EchoStatus {
+  if (isMade(i, "grpcinterop.EchoStatus")) return i as EchoStatus;
+  return { $typeName: "grpcinterop.EchoStatus", code: i.code ?? 0, message: i.message ?? "" };
 }
 
 function EchoStatus$size(m: EchoStatus): number {
@@ -642,6 +696,11 @@ function EchoStatus$read(r: Reader, end: number, m: EchoStatus = EchoStatus$new(
 
 function ResponseParameters$new(): ResponseParameters {
   return { $typeName: "grpcinterop.ResponseParameters", size: 0, intervalUs: 0 };
+}
+
+function ResponseParameters$from(i: MessageInitShape<typeof ResponseParametersSchema>): ResponseParameters {
+  if (isMade(i, "grpcinterop.ResponseParameters")) return i as ResponseParameters;
+  return { $typeName: "grpcinterop.ResponseParameters", size: i.size ?? 0, intervalUs: i.intervalUs ?? 0 };
 }
 
 function ResponseParameters$size(m: ResponseParameters): number {

@@ -6,12 +6,10 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, fixed32, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
-import type { Note, Text } from "./peer_pb.ts";
-import { NoteSchema, TextSchema } from "./peer_pb.ts";
+import type { Note, NoteSchema, Text, TextSchema } from "./peer_pb.ts";
 
 /**
  * Desk is served by the plugin.
@@ -113,12 +111,12 @@ export interface DeskHandler {
 
 const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
   typeName: "peer.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("peer.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -127,12 +125,12 @@ const Text$codec: MessageCodec<Text, MessageInitShape<typeof TextSchema>> = {
 
 const Note$codec: MessageCodec<Note, MessageInitShape<typeof NoteSchema>> = {
   typeName: "peer.Note",
-  from: (init) => create(NoteSchema, init),
+  from: (init) => Note$from(init ?? {}),
   size(m) {
     try {
       return Note$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(NoteSchema, m, error);
+      throw notEncodable("peer.Note", m, Note$size, error);
     }
   },
   write: (m, b, p) => Note$write(beginWrite(m, Note$size), b, p),
@@ -523,6 +521,11 @@ function Text$new(): Text {
   return { $typeName: "peer.Text", text: "" };
 }
 
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text {
+  if (isMade(i, "peer.Text")) return i as Text;
+  return { $typeName: "peer.Text", text: i.text ?? "" };
+}
+
 function Text$size(m: Text): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -552,6 +555,13 @@ function Text$read(r: Reader, end: number, m: Text = Text$new()): Text {
 
 function Note$new(): Note {
   return { $typeName: "peer.Note", text: "" };
+}
+
+function Note$from(i: MessageInitShape<typeof NoteSchema>): Note {
+  if (isMade(i, "peer.Note")) return i as Note;
+  const m: Note = { $typeName: "peer.Note", text: i.text ?? "" };
+  if (i.ref != null) m.ref = Ref$from(i.ref);
+  return m;
 }
 
 function Note$size(m: Note): number {
@@ -588,6 +598,11 @@ function Note$read(r: Reader, end: number, m: Note = Note$new()): Note {
 
 function Ref$new(): Ref {
   return { $typeName: "plugpb.Ref", object: 0, origin: 0, service: "" };
+}
+
+function Ref$from(i: MessageInitShape<typeof RefSchema>): Ref {
+  if (isMade(i, "plugpb.Ref")) return i as Ref;
+  return { $typeName: "plugpb.Ref", object: i.object ?? 0, origin: i.origin ?? 0, service: i.service ?? "" };
 }
 
 function Ref$size(m: Ref): number {

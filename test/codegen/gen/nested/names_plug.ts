@@ -6,20 +6,16 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { One } from "../scalars_pb.ts";
-import { OneSchema } from "../scalars_pb.ts";
-import type { Closed, Everything, One as One$1, Open, Sub as Sub$2 } from "../edition2023_pb.ts";
-import { EverythingSchema, OneSchema as OneSchema$1, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
+import type { One, OneSchema } from "../scalars_pb.ts";
+import type { Closed, Everything, One as One$1, Open, Sub as Sub$2, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
+import { EverythingSchema, OneSchema as OneSchema$1 } from "../edition2023_pb.ts";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, loadService, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, isMade, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
 import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
-import type { One as One$2, Sub as Sub$1 } from "./names_pb.ts";
-import { OneSchema as OneSchema$2, SubSchema as SubSchema$1 } from "./names_pb.ts";
-import type { Text as Text$1 } from "../names_pb.ts";
-import { TextSchema } from "../names_pb.ts";
-import type { Promise as Promise$1 } from "../names_messages_pb.ts";
-import { PromiseSchema } from "../names_messages_pb.ts";
+import type { One as One$2, OneSchema as OneSchema$2, Sub as Sub$1, SubSchema as SubSchema$1 } from "./names_pb.ts";
+import type { Text as Text$1, TextSchema } from "../names_pb.ts";
+import type { Promise as Promise$1, PromiseSchema } from "../names_messages_pb.ts";
 
 /**
  * @generated from service golden.nested.names.SameNames
@@ -107,12 +103,12 @@ export interface SameNamesHandler {
 
 const One$codec: MessageCodec<One$2, MessageInitShape<typeof OneSchema$2>> = {
   typeName: "golden.nested.names.One",
-  from: (init) => create(OneSchema$2, init),
+  from: (init) => One$from(init ?? {}),
   size(m) {
     try {
       return One$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OneSchema$2, m, error);
+      throw notEncodable("golden.nested.names.One", m, One$size, error);
     }
   },
   write: (m, b, p) => One$write(beginWrite(m, One$size), b, p),
@@ -121,12 +117,12 @@ const One$codec: MessageCodec<One$2, MessageInitShape<typeof OneSchema$2>> = {
 
 const Sub$codec: MessageCodec<Sub$1, MessageInitShape<typeof SubSchema$1>> = {
   typeName: "golden.nested.names.Sub",
-  from: (init) => create(SubSchema$1, init),
+  from: (init) => Sub$from(init ?? {}),
   size(m) {
     try {
       return Sub$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(SubSchema$1, m, error);
+      throw notEncodable("golden.nested.names.Sub", m, Sub$size, error);
     }
   },
   write: (m, b, p) => Sub$write(beginWrite(m, Sub$size), b, p),
@@ -135,12 +131,12 @@ const Sub$codec: MessageCodec<Sub$1, MessageInitShape<typeof SubSchema$1>> = {
 
 const Sub$codec$: MessageCodec<Sub, MessageInitShape<typeof SubSchema>> = {
   typeName: "golden.proto2.Sub",
-  from: (init) => create(SubSchema, init),
+  from: (init) => Sub$$from(init ?? {}),
   size(m) {
     try {
       return Sub$$size(m);
     } catch (error) {
-      throw notEncodable(SubSchema, m, error);
+      throw notEncodable("golden.proto2.Sub", m, Sub$$size, error);
     }
   },
   write: Sub$$write,
@@ -149,12 +145,12 @@ const Sub$codec$: MessageCodec<Sub, MessageInitShape<typeof SubSchema>> = {
 
 const Sub$codec$$: MessageCodec<Sub$2, MessageInitShape<typeof SubSchema$2>> = {
   typeName: "golden.edition2023.Sub",
-  from: (init) => create(SubSchema$2, init),
+  from: (init) => Sub$$$from(init ?? {}),
   size(m) {
     try {
       return Sub$$$size(m);
     } catch (error) {
-      throw notEncodable(SubSchema$2, m, error);
+      throw notEncodable("golden.edition2023.Sub", m, Sub$$$size, error);
     }
   },
   write: Sub$$$write,
@@ -163,12 +159,12 @@ const Sub$codec$$: MessageCodec<Sub$2, MessageInitShape<typeof SubSchema$2>> = {
 
 const One$codec$: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
   typeName: "golden.scalars.One",
-  from: (init) => create(OneSchema, init),
+  from: (init) => One$$from(init ?? {}),
   size(m) {
     try {
       return One$$size(m);
     } catch (error) {
-      throw notEncodable(OneSchema, m, error);
+      throw notEncodable("golden.scalars.One", m, One$$size, error);
     }
   },
   write: One$$write,
@@ -177,12 +173,12 @@ const One$codec$: MessageCodec<One, MessageInitShape<typeof OneSchema>> = {
 
 const One$codec$$: MessageCodec<One$1, MessageInitShape<typeof OneSchema$1>> = {
   typeName: "golden.edition2023.One",
-  from: (init) => create(OneSchema$1, init),
+  from: (init) => One$$$from(init ?? {}),
   size(m) {
     try {
       return One$$$size(m);
     } catch (error) {
-      throw notEncodable(OneSchema$1, m, error);
+      throw notEncodable("golden.edition2023.One", m, One$$$size, error);
     }
   },
   write: One$$$write,
@@ -191,12 +187,12 @@ const One$codec$$: MessageCodec<One$1, MessageInitShape<typeof OneSchema$1>> = {
 
 const Everything$codec: MessageCodec<Everything$1, MessageInitShape<typeof EverythingSchema$1>> = {
   typeName: "golden.proto2.Everything",
-  from: (init) => create(EverythingSchema$1, init),
+  from: (init) => Everything$from(init ?? {}),
   size(m) {
     try {
       return Everything$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema$1, m, error);
+      throw notEncodable("golden.proto2.Everything", m, Everything$size, error);
     }
   },
   write: (m, b, p) => Everything$write(beginWrite(m, Everything$size), b, p),
@@ -205,12 +201,12 @@ const Everything$codec: MessageCodec<Everything$1, MessageInitShape<typeof Every
 
 const Everything$codec$: MessageCodec<Everything, MessageInitShape<typeof EverythingSchema>> = {
   typeName: "golden.edition2023.Everything",
-  from: (init) => create(EverythingSchema, init),
+  from: (init) => Everything$$from(init ?? {}),
   size(m) {
     try {
       return Everything$$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(EverythingSchema, m, error);
+      throw notEncodable("golden.edition2023.Everything", m, Everything$$size, error);
     }
   },
   write: (m, b, p) => Everything$$write(beginWrite(m, Everything$$size), b, p),
@@ -399,12 +395,12 @@ export interface TextHandler {
 
 const Text$codec$: MessageCodec<Text$1, MessageInitShape<typeof TextSchema>> = {
   typeName: "golden.names.Text",
-  from: (init) => create(TextSchema, init),
+  from: (init) => Text$from(init ?? {}),
   size(m) {
     try {
       return Text$size(m);
     } catch (error) {
-      throw notEncodable(TextSchema, m, error);
+      throw notEncodable("golden.names.Text", m, Text$size, error);
     }
   },
   write: Text$write,
@@ -413,12 +409,12 @@ const Text$codec$: MessageCodec<Text$1, MessageInitShape<typeof TextSchema>> = {
 
 const Promise$codec: MessageCodec<Promise$1, MessageInitShape<typeof PromiseSchema>> = {
   typeName: "golden.names_messages.Promise",
-  from: (init) => create(PromiseSchema, init),
+  from: (init) => Promise$from(init ?? {}),
   size(m) {
     try {
       return Promise$size(m);
     } catch (error) {
-      throw notEncodable(PromiseSchema, m, error);
+      throw notEncodable("golden.names_messages.Promise", m, Promise$size, error);
     }
   },
   write: Promise$write,
@@ -504,6 +500,14 @@ function One$new(): One$2 {
   return { $typeName: "golden.nested.names.One" };
 }
 
+function One$from(i: MessageInitShape<typeof OneSchema$2>): One$2 {
+  if (isMade(i, "golden.nested.names.One")) return i as One$2;
+  const m: One$2 = { $typeName: "golden.nested.names.One" };
+  if (i.scalars != null) m.scalars = One$$from(i.scalars);
+  if (i.edition != null) m.edition = One$$$from(i.edition);
+  return m;
+}
+
 function One$size(m: One$2): number {
   let n = 0;
   if (m.scalars !== undefined) n += 1 + held(hold(), One$$size(m.scalars));
@@ -540,6 +544,13 @@ function Sub$new(): Sub$1 {
   return { $typeName: "golden.nested.names.Sub" };
 }
 
+function Sub$from(i: MessageInitShape<typeof SubSchema$1>): Sub$1 {
+  if (isMade(i, "golden.nested.names.Sub")) return i as Sub$1;
+  const m: Sub$1 = { $typeName: "golden.nested.names.Sub" };
+  if (i.sub != null) m.sub = Sub$$from(i.sub);
+  return m;
+}
+
 function Sub$size(m: Sub$1): number {
   let n = 0;
   if (m.sub !== undefined) n += 1 + held(hold(), Sub$$size(m.sub));
@@ -570,8 +581,13 @@ function Sub$read(r: Reader, end: number, m: Sub$1 = Sub$new()): Sub$1 {
 let Sub$$prototype: object | undefined;
 
 function Sub$$new(): Sub {
-  const m = withDefaults<Sub>(Sub$$prototype ??= prototypeOf(SubSchema), "golden.proto2.Sub");
+  const m = withDefaults<Sub>(Sub$$prototype ??= Object.getPrototypeOf(create(SubSchema)) as object, "golden.proto2.Sub");
   return m;
+}
+
+function Sub$$from(i: MessageInitShape<typeof SubSchema>): Sub {
+  if (isMade(i, "golden.proto2.Sub")) return i as Sub;
+  return create(SubSchema, i);
 }
 
 function Sub$$size(m: Sub): number {
@@ -603,6 +619,11 @@ function Sub$$read(r: Reader, end: number, m: Sub = Sub$$new()): Sub {
 
 function Sub$$$new(): Sub$2 {
   return { $typeName: "golden.edition2023.Sub", name: "" };
+}
+
+function Sub$$$from(i: MessageInitShape<typeof SubSchema$2>): Sub$2 {
+  if (isMade(i, "golden.edition2023.Sub")) return i as Sub$2;
+  return { $typeName: "golden.edition2023.Sub", name: i.name ?? "" };
 }
 
 function Sub$$$size(m: Sub$2): number {
@@ -637,6 +658,11 @@ function One$$new(): One {
   return { $typeName: "golden.scalars.One", only: "" };
 }
 
+function One$$from(i: MessageInitShape<typeof OneSchema>): One {
+  if (isMade(i, "golden.scalars.One")) return i as One;
+  return { $typeName: "golden.scalars.One", only: i.only ?? "" };
+}
+
 function One$$size(m: One): number {
   let n = 0;
   if (m.only !== "") n += 1 + string.size(m.only);
@@ -667,8 +693,13 @@ function One$$read(r: Reader, end: number, m: One = One$$new()): One {
 let One$$$prototype: object | undefined;
 
 function One$$$new(): One$1 {
-  const m = withDefaults<One$1>(One$$$prototype ??= prototypeOf(OneSchema$1), "golden.edition2023.One");
+  const m = withDefaults<One$1>(One$$$prototype ??= Object.getPrototypeOf(create(OneSchema$1)) as object, "golden.edition2023.One");
   return m;
+}
+
+function One$$$from(i: MessageInitShape<typeof OneSchema$1>): One$1 {
+  if (isMade(i, "golden.edition2023.One")) return i as One$1;
+  return create(OneSchema$1, i);
 }
 
 function One$$$size(m: One$1): number {
@@ -701,13 +732,18 @@ function One$$$read(r: Reader, end: number, m: One$1 = One$$$new()): One$1 {
 let Everything$prototype: object | undefined;
 
 function Everything$new(): Everything$1 {
-  const m = withDefaults<Everything$1>(Everything$prototype ??= prototypeOf(EverythingSchema$1), "golden.proto2.Everything");
+  const m = withDefaults<Everything$1>(Everything$prototype ??= Object.getPrototypeOf(create(EverythingSchema$1)) as object, "golden.proto2.Everything");
   m.packed = [];
   m.unpacked = [];
   m.many = [];
   m.choice = { case: undefined };
   m.subs = {};
   return m;
+}
+
+function Everything$from(i: MessageInitShape<typeof EverythingSchema$1>): Everything$1 {
+  if (isMade(i, "golden.proto2.Everything")) return i as Everything$1;
+  return create(EverythingSchema$1, i);
 }
 
 function Everything$size(m: Everything$1): number {
@@ -858,12 +894,17 @@ function Everything$read(r: Reader, end: number, m: Everything$1 = Everything$ne
 let Everything$$prototype: object | undefined;
 
 function Everything$$new(): Everything {
-  const m = withDefaults<Everything>(Everything$$prototype ??= prototypeOf(EverythingSchema), "golden.edition2023.Everything");
+  const m = withDefaults<Everything>(Everything$$prototype ??= Object.getPrototypeOf(create(EverythingSchema)) as object, "golden.edition2023.Everything");
   m.implicit = "";
   m.delimitedList = [];
   m.expanded = [];
   m.choice = { case: undefined };
   return m;
+}
+
+function Everything$$from(i: MessageInitShape<typeof EverythingSchema>): Everything {
+  if (isMade(i, "golden.edition2023.Everything")) return i as Everything;
+  return create(EverythingSchema, i);
 }
 
 function Everything$$size(m: Everything): number {
@@ -969,6 +1010,11 @@ function Text$new(): Text$1 {
   return { $typeName: "golden.names.Text", text: "" };
 }
 
+function Text$from(i: MessageInitShape<typeof TextSchema>): Text$1 {
+  if (isMade(i, "golden.names.Text")) return i as Text$1;
+  return { $typeName: "golden.names.Text", text: i.text ?? "" };
+}
+
 function Text$size(m: Text$1): number {
   let n = 0;
   if (m.text !== "") n += 1 + string.size(m.text);
@@ -998,6 +1044,11 @@ function Text$read(r: Reader, end: number, m: Text$1 = Text$new()): Text$1 {
 
 function Promise$new(): Promise$1 {
   return { $typeName: "golden.names_messages.Promise", value: "" };
+}
+
+function Promise$from(i: MessageInitShape<typeof PromiseSchema>): Promise$1 {
+  if (isMade(i, "golden.names_messages.Promise")) return i as Promise$1;
+  return { $typeName: "golden.names_messages.Promise", value: i.value ?? "" };
 }
 
 function Promise$size(m: Promise$1): number {
@@ -1030,7 +1081,7 @@ function Promise$read(r: Reader, end: number, m: Promise$1 = Promise$new()): Pro
 let Everything_Single$prototype: object | undefined;
 
 function Everything_Single$new(): Everything_Single {
-  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= prototypeOf(Everything_SingleSchema), "golden.proto2.Everything.Single");
+  const m = withDefaults<Everything_Single>(Everything_Single$prototype ??= Object.getPrototypeOf(create(Everything_SingleSchema)) as object, "golden.proto2.Everything.Single");
   return m;
 }
 
@@ -1065,7 +1116,7 @@ function Everything_Single$read(r: Reader, end: number, m: Everything_Single = E
 let Everything_Many$prototype: object | undefined;
 
 function Everything_Many$new(): Everything_Many {
-  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= prototypeOf(Everything_ManySchema), "golden.proto2.Everything.Many");
+  const m = withDefaults<Everything_Many>(Everything_Many$prototype ??= Object.getPrototypeOf(create(Everything_ManySchema)) as object, "golden.proto2.Everything.Many");
   return m;
 }
 
@@ -1100,7 +1151,7 @@ function Everything_Many$read(r: Reader, end: number, m: Everything_Many = Every
 let Everything_Chosen_Group$prototype: object | undefined;
 
 function Everything_Chosen_Group$new(): Everything_Chosen_Group {
-  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= prototypeOf(Everything_Chosen_GroupSchema), "golden.proto2.Everything.Chosen_Group");
+  const m = withDefaults<Everything_Chosen_Group>(Everything_Chosen_Group$prototype ??= Object.getPrototypeOf(create(Everything_Chosen_GroupSchema)) as object, "golden.proto2.Everything.Chosen_Group");
   return m;
 }
 

@@ -5,13 +5,10 @@
 /* eslint-disable */
 
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, double, held, hold, int32, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
-import type { OnlyChoice, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind } from "../messages_pb.ts";
-import { OnlyChoiceSchema } from "../messages_pb.ts";
+import { beginSize, beginWrite, double, held, hold, int32, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { OnlyChoice, OnlyChoiceSchema, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind } from "../messages_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Point } from "./deep/types_pb.ts";
-import { PointSchema } from "./deep/types_pb.ts";
+import type { Point, PointSchema } from "./deep/types_pb.ts";
 
 /**
  * @generated from service golden.nested.Nested
@@ -35,12 +32,12 @@ export interface NestedHandler {
 
 const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
   typeName: "golden.deep.Point",
-  from: (init) => create(PointSchema, init),
+  from: (init) => Point$from(init ?? {}),
   size(m) {
     try {
       return Point$size(m);
     } catch (error) {
-      throw notEncodable(PointSchema, m, error);
+      throw notEncodable("golden.deep.Point", m, Point$size, error);
     }
   },
   write: Point$write,
@@ -49,12 +46,12 @@ const Point$codec: MessageCodec<Point, MessageInitShape<typeof PointSchema>> = {
 
 const OnlyChoice$codec: MessageCodec<OnlyChoice, MessageInitShape<typeof OnlyChoiceSchema>> = {
   typeName: "golden.messages.OnlyChoice",
-  from: (init) => create(OnlyChoiceSchema, init),
+  from: (init) => OnlyChoice$from(init ?? {}),
   size(m) {
     try {
       return OnlyChoice$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(OnlyChoiceSchema, m, error);
+      throw notEncodable("golden.messages.OnlyChoice", m, OnlyChoice$size, error);
     }
   },
   write: (m, b, p) => OnlyChoice$write(beginWrite(m, OnlyChoice$size), b, p),
@@ -138,6 +135,11 @@ function Point$new(): Point {
   return { $typeName: "golden.deep.Point", x: 0, y: 0 };
 }
 
+function Point$from(i: MessageInitShape<typeof PointSchema>): Point {
+  if (isMade(i, "golden.deep.Point")) return i as Point;
+  return { $typeName: "golden.deep.Point", x: i.x ?? 0, y: i.y ?? 0 };
+}
+
 function Point$size(m: Point): number {
   let n = 0;
   if (!Object.is(m.x, 0)) n += 1 + double.size(m.x);
@@ -172,6 +174,20 @@ function Point$read(r: Reader, end: number, m: Point = Point$new()): Point {
 
 function OnlyChoice$new(): OnlyChoice {
   return { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
+}
+
+function OnlyChoice$from(i: MessageInitShape<typeof OnlyChoiceSchema>): OnlyChoice {
+  if (isMade(i, "golden.messages.OnlyChoice")) return i as OnlyChoice;
+  const m: OnlyChoice = { $typeName: "golden.messages.OnlyChoice", result: { case: undefined } };
+  switch (i.result?.case) {
+    case "text":
+      m.result = { case: "text", value: i.result.value };
+      break;
+    case "inner":
+      m.result = { case: "inner", value: Outer_Inner$from(i.result.value) };
+      break;
+  }
+  return m;
 }
 
 function OnlyChoice$size(m: OnlyChoice): number {
@@ -220,6 +236,11 @@ function OnlyChoice$read(r: Reader, end: number, m: OnlyChoice = OnlyChoice$new(
 
 function Outer_Inner$new(): Outer_Inner {
   return { $typeName: "golden.messages.Outer.Inner", name: "", kind: 0, children: [] };
+}
+
+function Outer_Inner$from(i: MessageInitShape<typeof Outer_InnerSchema>): Outer_Inner {
+  if (isMade(i, "golden.messages.Outer.Inner")) return i as Outer_Inner;
+  return { $typeName: "golden.messages.Outer.Inner", name: i.name ?? "", kind: i.kind ?? 0, children: listOf(i.children, Outer_Inner$from) };
 }
 
 function Outer_Inner$size(m: Outer_Inner): number {

@@ -10,11 +10,9 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, held, hold, int32, notEncodable, reader, string, unknownSize, writeHeld, writeUnknown } from "bun-plug/codec";
-import type { ConformanceRequest, ConformanceResponse, FailureSet, JspbEncodingConfig, TestCategory, TestStatus, WireFormat } from "./conformance_pb.ts";
-import { ConformanceRequestSchema, ConformanceResponseSchema, FailureSetSchema, JspbEncodingConfigSchema, TestStatusSchema } from "./conformance_pb.ts";
+import { allocate, beginSize, beginWrite, bool, bytes, bytesOf, held, hold, int32, isMade, listOf, notEncodable, reader, string, unknownSize, writeHeld, writeUnknown } from "bun-plug/codec";
+import type { ConformanceRequest, ConformanceRequestSchema, ConformanceResponse, ConformanceResponseSchema, FailureSet, FailureSetSchema, JspbEncodingConfig, JspbEncodingConfigSchema, TestCategory, TestStatus, TestStatusSchema, WireFormat } from "./conformance_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
 
 /**
  * Meant to encapsulate all types of tests: successes, skips, failures, etc.
@@ -25,12 +23,12 @@ import { create } from "@bufbuild/protobuf";
  */
 export const TestStatusCodec: MessageCodec<TestStatus, MessageInitShape<typeof TestStatusSchema>> = {
   typeName: "conformance.TestStatus",
-  from: (init) => create(TestStatusSchema, init),
+  from: (init) => TestStatus$from(init ?? {}),
   size(m) {
     try {
       return TestStatus$size(m);
     } catch (error) {
-      throw notEncodable(TestStatusSchema, m, error);
+      throw notEncodable("conformance.TestStatus", m, TestStatus$size, error);
     }
   },
   write: TestStatus$write,
@@ -58,12 +56,12 @@ export function decodeTestStatus(bytes: Uint8Array): TestStatus {
  */
 export const FailureSetCodec: MessageCodec<FailureSet, MessageInitShape<typeof FailureSetSchema>> = {
   typeName: "conformance.FailureSet",
-  from: (init) => create(FailureSetSchema, init),
+  from: (init) => FailureSet$from(init ?? {}),
   size(m) {
     try {
       return FailureSet$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(FailureSetSchema, m, error);
+      throw notEncodable("conformance.FailureSet", m, FailureSet$size, error);
     }
   },
   write: (m, b, p) => FailureSet$write(beginWrite(m, FailureSet$size), b, p),
@@ -93,12 +91,12 @@ export function decodeFailureSet(bytes: Uint8Array): FailureSet {
  */
 export const ConformanceRequestCodec: MessageCodec<ConformanceRequest, MessageInitShape<typeof ConformanceRequestSchema>> = {
   typeName: "conformance.ConformanceRequest",
-  from: (init) => create(ConformanceRequestSchema, init),
+  from: (init) => ConformanceRequest$from(init ?? {}),
   size(m) {
     try {
       return ConformanceRequest$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ConformanceRequestSchema, m, error);
+      throw notEncodable("conformance.ConformanceRequest", m, ConformanceRequest$size, error);
     }
   },
   write: (m, b, p) => ConformanceRequest$write(beginWrite(m, ConformanceRequest$size), b, p),
@@ -124,12 +122,12 @@ export function decodeConformanceRequest(bytes: Uint8Array): ConformanceRequest 
  */
 export const ConformanceResponseCodec: MessageCodec<ConformanceResponse, MessageInitShape<typeof ConformanceResponseSchema>> = {
   typeName: "conformance.ConformanceResponse",
-  from: (init) => create(ConformanceResponseSchema, init),
+  from: (init) => ConformanceResponse$from(init ?? {}),
   size(m) {
     try {
       return ConformanceResponse$size(m);
     } catch (error) {
-      throw notEncodable(ConformanceResponseSchema, m, error);
+      throw notEncodable("conformance.ConformanceResponse", m, ConformanceResponse$size, error);
     }
   },
   write: ConformanceResponse$write,
@@ -155,12 +153,12 @@ export function decodeConformanceResponse(bytes: Uint8Array): ConformanceRespons
  */
 export const JspbEncodingConfigCodec: MessageCodec<JspbEncodingConfig, MessageInitShape<typeof JspbEncodingConfigSchema>> = {
   typeName: "conformance.JspbEncodingConfig",
-  from: (init) => create(JspbEncodingConfigSchema, init),
+  from: (init) => JspbEncodingConfig$from(init ?? {}),
   size(m) {
     try {
       return JspbEncodingConfig$size(m);
     } catch (error) {
-      throw notEncodable(JspbEncodingConfigSchema, m, error);
+      throw notEncodable("conformance.JspbEncodingConfig", m, JspbEncodingConfig$size, error);
     }
   },
   write: JspbEncodingConfig$write,
@@ -181,6 +179,11 @@ export function decodeJspbEncodingConfig(bytes: Uint8Array): JspbEncodingConfig 
 
 function TestStatus$new(): TestStatus {
   return { $typeName: "conformance.TestStatus", name: "", failureMessage: "", matchedName: "" };
+}
+
+function TestStatus$from(i: MessageInitShape<typeof TestStatusSchema>): TestStatus {
+  if (isMade(i, "conformance.TestStatus")) return i as TestStatus;
+  return { $typeName: "conformance.TestStatus", name: i.name ?? "", failureMessage: i.failureMessage ?? "", matchedName: i.matchedName ?? "" };
 }
 
 function TestStatus$size(m: TestStatus): number {
@@ -224,6 +227,11 @@ function FailureSet$new(): FailureSet {
   return { $typeName: "conformance.FailureSet", test: [] };
 }
 
+function FailureSet$from(i: MessageInitShape<typeof FailureSetSchema>): FailureSet {
+  if (isMade(i, "conformance.FailureSet")) return i as FailureSet;
+  return { $typeName: "conformance.FailureSet", test: listOf(i.test, TestStatus$from) };
+}
+
 function FailureSet$size(m: FailureSet): number {
   let n = 0;
   for (const v of m.test) n += 1 + held(hold(), TestStatus$size(v));
@@ -253,6 +261,27 @@ function FailureSet$read(r: Reader, end: number, m: FailureSet = FailureSet$new(
 
 function ConformanceRequest$new(): ConformanceRequest {
   return { $typeName: "conformance.ConformanceRequest", payload: { case: undefined }, requestedOutputFormat: 0, messageType: "", testCategory: 0, printUnknownFields: false };
+}
+
+function ConformanceRequest$from(i: MessageInitShape<typeof ConformanceRequestSchema>): ConformanceRequest {
+  if (isMade(i, "conformance.ConformanceRequest")) return i as ConformanceRequest;
+  const m: ConformanceRequest = { $typeName: "conformance.ConformanceRequest", payload: { case: undefined }, requestedOutputFormat: i.requestedOutputFormat ?? 0, messageType: i.messageType ?? "", testCategory: i.testCategory ?? 0, printUnknownFields: i.printUnknownFields ?? false };
+  if (i.jspbEncodingOptions != null) m.jspbEncodingOptions = JspbEncodingConfig$from(i.jspbEncodingOptions);
+  switch (i.payload?.case) {
+    case "protobufPayload":
+      m.payload = { case: "protobufPayload", value: bytesOf(i.payload.value) };
+      break;
+    case "jsonPayload":
+      m.payload = { case: "jsonPayload", value: i.payload.value };
+      break;
+    case "jspbPayload":
+      m.payload = { case: "jspbPayload", value: i.payload.value };
+      break;
+    case "textPayload":
+      m.payload = { case: "textPayload", value: i.payload.value };
+      break;
+  }
+  return m;
 }
 
 function ConformanceRequest$size(m: ConformanceRequest): number {
@@ -348,6 +377,41 @@ function ConformanceRequest$read(r: Reader, end: number, m: ConformanceRequest =
 
 function ConformanceResponse$new(): ConformanceResponse {
   return { $typeName: "conformance.ConformanceResponse", result: { case: undefined } };
+}
+
+function ConformanceResponse$from(i: MessageInitShape<typeof ConformanceResponseSchema>): ConformanceResponse {
+  if (isMade(i, "conformance.ConformanceResponse")) return i as ConformanceResponse;
+  const m: ConformanceResponse = { $typeName: "conformance.ConformanceResponse", result: { case: undefined } };
+  switch (i.result?.case) {
+    case "parseError":
+      m.result = { case: "parseError", value: i.result.value };
+      break;
+    case "serializeError":
+      m.result = { case: "serializeError", value: i.result.value };
+      break;
+    case "timeoutError":
+      m.result = { case: "timeoutError", value: i.result.value };
+      break;
+    case "runtimeError":
+      m.result = { case: "runtimeError", value: i.result.value };
+      break;
+    case "protobufPayload":
+      m.result = { case: "protobufPayload", value: bytesOf(i.result.value) };
+      break;
+    case "jsonPayload":
+      m.result = { case: "jsonPayload", value: i.result.value };
+      break;
+    case "skipped":
+      m.result = { case: "skipped", value: i.result.value };
+      break;
+    case "jspbPayload":
+      m.result = { case: "jspbPayload", value: i.result.value };
+      break;
+    case "textPayload":
+      m.result = { case: "textPayload", value: i.result.value };
+      break;
+  }
+  return m;
 }
 
 function ConformanceResponse$size(m: ConformanceResponse): number {
@@ -459,6 +523,11 @@ function ConformanceResponse$read(r: Reader, end: number, m: ConformanceResponse
 
 function JspbEncodingConfig$new(): JspbEncodingConfig {
   return { $typeName: "conformance.JspbEncodingConfig", useJspbArrayAnyFormat: false };
+}
+
+function JspbEncodingConfig$from(i: MessageInitShape<typeof JspbEncodingConfigSchema>): JspbEncodingConfig {
+  if (isMade(i, "conformance.JspbEncodingConfig")) return i as JspbEncodingConfig;
+  return { $typeName: "conformance.JspbEncodingConfig", useJspbArrayAnyFormat: i.useJspbArrayAnyFormat ?? false };
 }
 
 function JspbEncodingConfig$size(m: JspbEncodingConfig): number {

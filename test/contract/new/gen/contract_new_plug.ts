@@ -5,11 +5,9 @@
 /* eslint-disable */
 
 import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Item, Key, Stored } from "./contract_new_pb.ts";
-import { ItemSchema, KeySchema, StoredSchema } from "./contract_new_pb.ts";
+import type { Item, ItemSchema, Key, KeySchema, Stored, StoredSchema } from "./contract_new_pb.ts";
 
 /**
  * @generated from service contract.Shop
@@ -99,12 +97,12 @@ export interface ShopHandler {
 
 const Stored$codec: MessageCodec<Stored, MessageInitShape<typeof StoredSchema>> = {
   typeName: "contract.Stored",
-  from: (init) => create(StoredSchema, init),
+  from: (init) => Stored$from(init ?? {}),
   size(m) {
     try {
       return Stored$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(StoredSchema, m, error);
+      throw notEncodable("contract.Stored", m, Stored$size, error);
     }
   },
   write: (m, b, p) => Stored$write(beginWrite(m, Stored$size), b, p),
@@ -113,12 +111,12 @@ const Stored$codec: MessageCodec<Stored, MessageInitShape<typeof StoredSchema>> 
 
 const Key$codec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
   typeName: "contract.Key",
-  from: (init) => create(KeySchema, init),
+  from: (init) => Key$from(init ?? {}),
   size(m) {
     try {
       return Key$size(m);
     } catch (error) {
-      throw notEncodable(KeySchema, m, error);
+      throw notEncodable("contract.Key", m, Key$size, error);
     }
   },
   write: Key$write,
@@ -127,12 +125,12 @@ const Key$codec: MessageCodec<Key, MessageInitShape<typeof KeySchema>> = {
 
 const Item$codec: MessageCodec<Item, MessageInitShape<typeof ItemSchema>> = {
   typeName: "contract.Item",
-  from: (init) => create(ItemSchema, init),
+  from: (init) => Item$from(init ?? {}),
   size(m) {
     try {
       return Item$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(ItemSchema, m, error);
+      throw notEncodable("contract.Item", m, Item$size, error);
     }
   },
   write: (m, b, p) => Item$write(beginWrite(m, Item$size), b, p),
@@ -417,6 +415,13 @@ function Stored$new(): Stored {
   return { $typeName: "contract.Stored", total: 0 };
 }
 
+function Stored$from(i: MessageInitShape<typeof StoredSchema>): Stored {
+  if (isMade(i, "contract.Stored")) return i as Stored;
+  const m: Stored = { $typeName: "contract.Stored", total: i.total ?? 0 };
+  if (i.item != null) m.item = Item$from(i.item);
+  return m;
+}
+
 function Stored$size(m: Stored): number {
   let n = 0;
   if (m.item !== undefined) n += 1 + held(hold(), Item$size(m.item));
@@ -453,6 +458,11 @@ function Key$new(): Key {
   return { $typeName: "contract.Key", name: "" };
 }
 
+function Key$from(i: MessageInitShape<typeof KeySchema>): Key {
+  if (isMade(i, "contract.Key")) return i as Key;
+  return { $typeName: "contract.Key", name: i.name ?? "" };
+}
+
 function Key$size(m: Key): number {
   let n = 0;
   if (m.name !== "") n += 1 + string.size(m.name);
@@ -482,6 +492,13 @@ function Key$read(r: Reader, end: number, m: Key = Key$new()): Key {
 
 function Item$new(): Item {
   return { $typeName: "contract.Item", name: "", count: 0, tags: [] };
+}
+
+function Item$from(i: MessageInitShape<typeof ItemSchema>): Item {
+  if (isMade(i, "contract.Item")) return i as Item;
+  const m: Item = { $typeName: "contract.Item", name: i.name ?? "", count: i.count ?? 0, tags: i.tags ?? [] };
+  if (i.maker != null) m.maker = Key$from(i.maker);
+  return m;
 }
 
 function Item$size(m: Item): number {

@@ -6,11 +6,9 @@
 /* eslint-disable */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Empty } from "@bufbuild/protobuf/wkt";
-import { EmptySchema } from "@bufbuild/protobuf/wkt";
+import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { loadService, notEncodable, reader, runService, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import { isMade, loadService, notEncodable, reader, runService, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service grpcinterop.TestService
@@ -52,12 +50,12 @@ export interface TestServiceHandler {
 
 const Empty$codec: MessageCodec<Empty, MessageInitShape<typeof EmptySchema>> = {
   typeName: "google.protobuf.Empty",
-  from: (init) => create(EmptySchema, init),
+  from: (init) => Empty$from(init ?? {}),
   size(m) {
     try {
       return Empty$size(m);
     } catch (error) {
-      throw notEncodable(EmptySchema, m, error);
+      throw notEncodable("google.protobuf.Empty", m, Empty$size, error);
     }
   },
   write: Empty$write,
@@ -263,6 +261,11 @@ export function testUnimplementedService(handler: UnimplementedServiceHandler, o
 }
 
 function Empty$new(): Empty {
+  return { $typeName: "google.protobuf.Empty" };
+}
+
+function Empty$from(i: MessageInitShape<typeof EmptySchema>): Empty {
+  if (isMade(i, "google.protobuf.Empty")) return i as Empty;
   return { $typeName: "google.protobuf.Empty" };
 }
 

@@ -11,7 +11,7 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, prototypeOf, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
 import type { ComplexMessage, ForeignEnumEdition2023, ForeignMessageEdition2023, GroupLikeType, TestAllTypesEdition2023, TestAllTypesEdition2023_GroupLikeType, TestAllTypesEdition2023_NestedEnum, TestAllTypesEdition2023_NestedMessage } from "./test_messages_edition2023_pb.ts";
 import { ComplexMessageSchema, ForeignMessageEdition2023Schema, GroupLikeTypeSchema, TestAllTypesEdition2023Schema, TestAllTypesEdition2023_GroupLikeTypeSchema, TestAllTypesEdition2023_NestedMessageSchema } from "./test_messages_edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -22,12 +22,12 @@ import { create } from "@bufbuild/protobuf";
  */
 export const ComplexMessageCodec: MessageCodec<ComplexMessage, MessageInitShape<typeof ComplexMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.ComplexMessage",
-  from: (init) => create(ComplexMessageSchema, init),
+  from: (init) => ComplexMessage$from(init ?? {}),
   size(m) {
     try {
       return ComplexMessage$size(m);
     } catch (error) {
-      throw notEncodable(ComplexMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.ComplexMessage", m, ComplexMessage$size, error);
     }
   },
   write: ComplexMessage$write,
@@ -51,12 +51,12 @@ export function decodeComplexMessage(bytes: Uint8Array): ComplexMessage {
  */
 export const TestAllTypesEdition2023Codec: MessageCodec<TestAllTypesEdition2023, MessageInitShape<typeof TestAllTypesEdition2023Schema>> = {
   typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023",
-  from: (init) => create(TestAllTypesEdition2023Schema, init),
+  from: (init) => TestAllTypesEdition2023$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesEdition2023$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesEdition2023Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.TestAllTypesEdition2023", m, TestAllTypesEdition2023$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesEdition2023$write(beginWrite(m, TestAllTypesEdition2023$size), b, p),
@@ -80,12 +80,12 @@ export function decodeTestAllTypesEdition2023(bytes: Uint8Array): TestAllTypesEd
  */
 export const TestAllTypesEdition2023_NestedMessageCodec: MessageCodec<TestAllTypesEdition2023_NestedMessage, MessageInitShape<typeof TestAllTypesEdition2023_NestedMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage",
-  from: (init) => create(TestAllTypesEdition2023_NestedMessageSchema, init),
+  from: (init) => TestAllTypesEdition2023_NestedMessage$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesEdition2023_NestedMessage$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesEdition2023_NestedMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage", m, TestAllTypesEdition2023_NestedMessage$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesEdition2023_NestedMessage$write(beginWrite(m, TestAllTypesEdition2023_NestedMessage$size), b, p),
@@ -111,12 +111,12 @@ export function decodeTestAllTypesEdition2023_NestedMessage(bytes: Uint8Array): 
  */
 export const TestAllTypesEdition2023_GroupLikeTypeCodec: MessageCodec<TestAllTypesEdition2023_GroupLikeType, MessageInitShape<typeof TestAllTypesEdition2023_GroupLikeTypeSchema>> = {
   typeName: "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType",
-  from: (init) => create(TestAllTypesEdition2023_GroupLikeTypeSchema, init),
+  from: (init) => TestAllTypesEdition2023_GroupLikeType$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesEdition2023_GroupLikeType$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesEdition2023_GroupLikeTypeSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType", m, TestAllTypesEdition2023_GroupLikeType$size, error);
     }
   },
   write: TestAllTypesEdition2023_GroupLikeType$write,
@@ -140,12 +140,12 @@ export function decodeTestAllTypesEdition2023_GroupLikeType(bytes: Uint8Array): 
  */
 export const ForeignMessageEdition2023Codec: MessageCodec<ForeignMessageEdition2023, MessageInitShape<typeof ForeignMessageEdition2023Schema>> = {
   typeName: "protobuf_test_messages.editions.ForeignMessageEdition2023",
-  from: (init) => create(ForeignMessageEdition2023Schema, init),
+  from: (init) => ForeignMessageEdition2023$from(init ?? {}),
   size(m) {
     try {
       return ForeignMessageEdition2023$size(m);
     } catch (error) {
-      throw notEncodable(ForeignMessageEdition2023Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.ForeignMessageEdition2023", m, ForeignMessageEdition2023$size, error);
     }
   },
   write: ForeignMessageEdition2023$write,
@@ -169,12 +169,12 @@ export function decodeForeignMessageEdition2023(bytes: Uint8Array): ForeignMessa
  */
 export const GroupLikeTypeCodec: MessageCodec<GroupLikeType, MessageInitShape<typeof GroupLikeTypeSchema>> = {
   typeName: "protobuf_test_messages.editions.GroupLikeType",
-  from: (init) => create(GroupLikeTypeSchema, init),
+  from: (init) => GroupLikeType$from(init ?? {}),
   size(m) {
     try {
       return GroupLikeType$size(m);
     } catch (error) {
-      throw notEncodable(GroupLikeTypeSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.GroupLikeType", m, GroupLikeType$size, error);
     }
   },
   write: GroupLikeType$write,
@@ -196,8 +196,13 @@ export function decodeGroupLikeType(bytes: Uint8Array): GroupLikeType {
 let ComplexMessage$prototype: object | undefined;
 
 function ComplexMessage$new(): ComplexMessage {
-  const m = withDefaults<ComplexMessage>(ComplexMessage$prototype ??= prototypeOf(ComplexMessageSchema), "protobuf_test_messages.editions.ComplexMessage");
+  const m = withDefaults<ComplexMessage>(ComplexMessage$prototype ??= Object.getPrototypeOf(create(ComplexMessageSchema)) as object, "protobuf_test_messages.editions.ComplexMessage");
   return m;
+}
+
+function ComplexMessage$from(i: MessageInitShape<typeof ComplexMessageSchema>): ComplexMessage {
+  if (isMade(i, "protobuf_test_messages.editions.ComplexMessage")) return i as ComplexMessage;
+  return create(ComplexMessageSchema, i);
 }
 
 function ComplexMessage$size(m: ComplexMessage): number {
@@ -230,7 +235,7 @@ function ComplexMessage$read(r: Reader, end: number, m: ComplexMessage = Complex
 let TestAllTypesEdition2023$prototype: object | undefined;
 
 function TestAllTypesEdition2023$new(): TestAllTypesEdition2023 {
-  const m = withDefaults<TestAllTypesEdition2023>(TestAllTypesEdition2023$prototype ??= prototypeOf(TestAllTypesEdition2023Schema), "protobuf_test_messages.editions.TestAllTypesEdition2023");
+  const m = withDefaults<TestAllTypesEdition2023>(TestAllTypesEdition2023$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023Schema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023");
   m.repeatedInt32 = [];
   m.repeatedInt64 = [];
   m.repeatedUint32 = [];
@@ -301,6 +306,11 @@ function TestAllTypesEdition2023$new(): TestAllTypesEdition2023 {
   m.mapStringForeignEnum = {};
   m.oneofField = { case: undefined };
   return m;
+}
+
+function TestAllTypesEdition2023$from(i: MessageInitShape<typeof TestAllTypesEdition2023Schema>): TestAllTypesEdition2023 {
+  if (isMade(i, "protobuf_test_messages.editions.TestAllTypesEdition2023")) return i as TestAllTypesEdition2023;
+  return create(TestAllTypesEdition2023Schema, i);
 }
 
 function TestAllTypesEdition2023$size(m: TestAllTypesEdition2023): number {
@@ -1196,8 +1206,13 @@ function TestAllTypesEdition2023$read(r: Reader, end: number, m: TestAllTypesEdi
 let TestAllTypesEdition2023_NestedMessage$prototype: object | undefined;
 
 function TestAllTypesEdition2023_NestedMessage$new(): TestAllTypesEdition2023_NestedMessage {
-  const m = withDefaults<TestAllTypesEdition2023_NestedMessage>(TestAllTypesEdition2023_NestedMessage$prototype ??= prototypeOf(TestAllTypesEdition2023_NestedMessageSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage");
+  const m = withDefaults<TestAllTypesEdition2023_NestedMessage>(TestAllTypesEdition2023_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023_NestedMessageSchema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage");
   return m;
+}
+
+function TestAllTypesEdition2023_NestedMessage$from(i: MessageInitShape<typeof TestAllTypesEdition2023_NestedMessageSchema>): TestAllTypesEdition2023_NestedMessage {
+  if (isMade(i, "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage")) return i as TestAllTypesEdition2023_NestedMessage;
+  return create(TestAllTypesEdition2023_NestedMessageSchema, i);
 }
 
 function TestAllTypesEdition2023_NestedMessage$size(m: TestAllTypesEdition2023_NestedMessage): number {
@@ -1235,8 +1250,13 @@ function TestAllTypesEdition2023_NestedMessage$read(r: Reader, end: number, m: T
 let TestAllTypesEdition2023_GroupLikeType$prototype: object | undefined;
 
 function TestAllTypesEdition2023_GroupLikeType$new(): TestAllTypesEdition2023_GroupLikeType {
-  const m = withDefaults<TestAllTypesEdition2023_GroupLikeType>(TestAllTypesEdition2023_GroupLikeType$prototype ??= prototypeOf(TestAllTypesEdition2023_GroupLikeTypeSchema), "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType");
+  const m = withDefaults<TestAllTypesEdition2023_GroupLikeType>(TestAllTypesEdition2023_GroupLikeType$prototype ??= Object.getPrototypeOf(create(TestAllTypesEdition2023_GroupLikeTypeSchema)) as object, "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType");
   return m;
+}
+
+function TestAllTypesEdition2023_GroupLikeType$from(i: MessageInitShape<typeof TestAllTypesEdition2023_GroupLikeTypeSchema>): TestAllTypesEdition2023_GroupLikeType {
+  if (isMade(i, "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType")) return i as TestAllTypesEdition2023_GroupLikeType;
+  return create(TestAllTypesEdition2023_GroupLikeTypeSchema, i);
 }
 
 function TestAllTypesEdition2023_GroupLikeType$size(m: TestAllTypesEdition2023_GroupLikeType): number {
@@ -1275,8 +1295,13 @@ function TestAllTypesEdition2023_GroupLikeType$read(r: Reader, end: number, m: T
 let ForeignMessageEdition2023$prototype: object | undefined;
 
 function ForeignMessageEdition2023$new(): ForeignMessageEdition2023 {
-  const m = withDefaults<ForeignMessageEdition2023>(ForeignMessageEdition2023$prototype ??= prototypeOf(ForeignMessageEdition2023Schema), "protobuf_test_messages.editions.ForeignMessageEdition2023");
+  const m = withDefaults<ForeignMessageEdition2023>(ForeignMessageEdition2023$prototype ??= Object.getPrototypeOf(create(ForeignMessageEdition2023Schema)) as object, "protobuf_test_messages.editions.ForeignMessageEdition2023");
   return m;
+}
+
+function ForeignMessageEdition2023$from(i: MessageInitShape<typeof ForeignMessageEdition2023Schema>): ForeignMessageEdition2023 {
+  if (isMade(i, "protobuf_test_messages.editions.ForeignMessageEdition2023")) return i as ForeignMessageEdition2023;
+  return create(ForeignMessageEdition2023Schema, i);
 }
 
 function ForeignMessageEdition2023$size(m: ForeignMessageEdition2023): number {
@@ -1309,8 +1334,13 @@ function ForeignMessageEdition2023$read(r: Reader, end: number, m: ForeignMessag
 let GroupLikeType$prototype: object | undefined;
 
 function GroupLikeType$new(): GroupLikeType {
-  const m = withDefaults<GroupLikeType>(GroupLikeType$prototype ??= prototypeOf(GroupLikeTypeSchema), "protobuf_test_messages.editions.GroupLikeType");
+  const m = withDefaults<GroupLikeType>(GroupLikeType$prototype ??= Object.getPrototypeOf(create(GroupLikeTypeSchema)) as object, "protobuf_test_messages.editions.GroupLikeType");
   return m;
+}
+
+function GroupLikeType$from(i: MessageInitShape<typeof GroupLikeTypeSchema>): GroupLikeType {
+  if (isMade(i, "protobuf_test_messages.editions.GroupLikeType")) return i as GroupLikeType;
+  return create(GroupLikeTypeSchema, i);
 }
 
 function GroupLikeType$size(m: GroupLikeType): number {

@@ -20,9 +20,9 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, notEncodable, prototypeOf, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
-import type { EnumOnlyProto2, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneof_A1, TestLargeOneof_A2, TestLargeOneof_A3, TestLargeOneof_A4, TestLargeOneof_A5, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_editions_pb.ts";
-import { EnumOnlyProto2Schema, ForeignMessageProto2Schema, GroupFieldSchema, NullHypothesisProto2Schema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, TestLargeOneofSchema, TestLargeOneof_A1Schema, TestLargeOneof_A2Schema, TestLargeOneof_A3Schema, TestLargeOneof_A4Schema, TestLargeOneof_A5Schema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_editions_pb.ts";
+import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, has, held, hold, int32, int64, isMade, notEncodable, rawString, reader, requiredIsUnset, setEntry, sfixed32, sfixed64, sint32, sint64, string, uint32, uint64, unknownSize, withDefaults, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import type { EnumOnlyProto2, EnumOnlyProto2Schema, ForeignEnumProto2, ForeignMessageProto2, GroupField, NullHypothesisProto2, NullHypothesisProto2Schema, OneStringProto2, ProtoWithKeywords, TestAllRequiredTypesProto2, TestAllRequiredTypesProto2_Data, TestAllRequiredTypesProto2_MessageSetCorrect, TestAllRequiredTypesProto2_MessageSetCorrectExtension1, TestAllRequiredTypesProto2_MessageSetCorrectExtension2, TestAllRequiredTypesProto2_MessageSetCorrectSchema, TestAllRequiredTypesProto2_NestedEnum, TestAllRequiredTypesProto2_NestedMessage, TestAllTypesProto2, TestAllTypesProto2_Data, TestAllTypesProto2_ExtensionWithOneof, TestAllTypesProto2_ExtensionWithOneofSchema, TestAllTypesProto2_MessageSetCorrect, TestAllTypesProto2_MessageSetCorrectExtension1, TestAllTypesProto2_MessageSetCorrectExtension2, TestAllTypesProto2_MessageSetCorrectSchema, TestAllTypesProto2_MultiWordGroupField, TestAllTypesProto2_NestedEnum, TestAllTypesProto2_NestedMessage, TestLargeOneof, TestLargeOneofSchema, TestLargeOneof_A1, TestLargeOneof_A1Schema, TestLargeOneof_A2, TestLargeOneof_A2Schema, TestLargeOneof_A3, TestLargeOneof_A3Schema, TestLargeOneof_A4, TestLargeOneof_A4Schema, TestLargeOneof_A5, TestLargeOneof_A5Schema, UnknownToTestAllTypes, UnknownToTestAllTypes_OptionalGroup } from "./test_messages_proto2_editions_pb.ts";
+import { ForeignMessageProto2Schema, GroupFieldSchema, OneStringProto2Schema, ProtoWithKeywordsSchema, TestAllRequiredTypesProto2Schema, TestAllRequiredTypesProto2_DataSchema, TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, TestAllRequiredTypesProto2_NestedMessageSchema, TestAllTypesProto2Schema, TestAllTypesProto2_DataSchema, TestAllTypesProto2_MessageSetCorrectExtension1Schema, TestAllTypesProto2_MessageSetCorrectExtension2Schema, TestAllTypesProto2_MultiWordGroupFieldSchema, TestAllTypesProto2_NestedMessageSchema, UnknownToTestAllTypesSchema, UnknownToTestAllTypes_OptionalGroupSchema } from "./test_messages_proto2_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 
@@ -39,12 +39,12 @@ import { create } from "@bufbuild/protobuf";
  */
 export const TestAllTypesProto2Codec: MessageCodec<TestAllTypesProto2, MessageInitShape<typeof TestAllTypesProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2",
-  from: (init) => create(TestAllTypesProto2Schema, init),
+  from: (init) => TestAllTypesProto2$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2", m, TestAllTypesProto2$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesProto2$write(beginWrite(m, TestAllTypesProto2$size), b, p),
@@ -68,12 +68,12 @@ export function decodeTestAllTypesProto2(bytes: Uint8Array): TestAllTypesProto2 
  */
 export const TestAllTypesProto2_NestedMessageCodec: MessageCodec<TestAllTypesProto2_NestedMessage, MessageInitShape<typeof TestAllTypesProto2_NestedMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage",
-  from: (init) => create(TestAllTypesProto2_NestedMessageSchema, init),
+  from: (init) => TestAllTypesProto2_NestedMessage$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_NestedMessage$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_NestedMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage", m, TestAllTypesProto2_NestedMessage$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesProto2_NestedMessage$write(beginWrite(m, TestAllTypesProto2_NestedMessage$size), b, p),
@@ -99,12 +99,12 @@ export function decodeTestAllTypesProto2_NestedMessage(bytes: Uint8Array): TestA
  */
 export const TestAllTypesProto2_DataCodec: MessageCodec<TestAllTypesProto2_Data, MessageInitShape<typeof TestAllTypesProto2_DataSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data",
-  from: (init) => create(TestAllTypesProto2_DataSchema, init),
+  from: (init) => TestAllTypesProto2_Data$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_Data$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_DataSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data", m, TestAllTypesProto2_Data$size, error);
     }
   },
   write: TestAllTypesProto2_Data$write,
@@ -128,12 +128,12 @@ export function decodeTestAllTypesProto2_Data(bytes: Uint8Array): TestAllTypesPr
  */
 export const TestAllTypesProto2_MultiWordGroupFieldCodec: MessageCodec<TestAllTypesProto2_MultiWordGroupField, MessageInitShape<typeof TestAllTypesProto2_MultiWordGroupFieldSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField",
-  from: (init) => create(TestAllTypesProto2_MultiWordGroupFieldSchema, init),
+  from: (init) => TestAllTypesProto2_MultiWordGroupField$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_MultiWordGroupField$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_MultiWordGroupFieldSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField", m, TestAllTypesProto2_MultiWordGroupField$size, error);
     }
   },
   write: TestAllTypesProto2_MultiWordGroupField$write,
@@ -159,12 +159,12 @@ export function decodeTestAllTypesProto2_MultiWordGroupField(bytes: Uint8Array):
  */
 export const TestAllTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect",
-  from: (init) => create(TestAllTypesProto2_MessageSetCorrectSchema, init),
+  from: (init) => TestAllTypesProto2_MessageSetCorrect$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_MessageSetCorrect$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_MessageSetCorrectSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect", m, TestAllTypesProto2_MessageSetCorrect$size, error);
     }
   },
   write: TestAllTypesProto2_MessageSetCorrect$write,
@@ -188,12 +188,12 @@ export function decodeTestAllTypesProto2_MessageSetCorrect(bytes: Uint8Array): T
  */
 export const TestAllTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension1Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1",
-  from: (init) => create(TestAllTypesProto2_MessageSetCorrectExtension1Schema, init),
+  from: (init) => TestAllTypesProto2_MessageSetCorrectExtension1$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_MessageSetCorrectExtension1$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_MessageSetCorrectExtension1Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1", m, TestAllTypesProto2_MessageSetCorrectExtension1$size, error);
     }
   },
   write: TestAllTypesProto2_MessageSetCorrectExtension1$write,
@@ -217,12 +217,12 @@ export function decodeTestAllTypesProto2_MessageSetCorrectExtension1(bytes: Uint
  */
 export const TestAllTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2",
-  from: (init) => create(TestAllTypesProto2_MessageSetCorrectExtension2Schema, init),
+  from: (init) => TestAllTypesProto2_MessageSetCorrectExtension2$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_MessageSetCorrectExtension2$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_MessageSetCorrectExtension2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2", m, TestAllTypesProto2_MessageSetCorrectExtension2$size, error);
     }
   },
   write: TestAllTypesProto2_MessageSetCorrectExtension2$write,
@@ -246,12 +246,12 @@ export function decodeTestAllTypesProto2_MessageSetCorrectExtension2(bytes: Uint
  */
 export const TestAllTypesProto2_ExtensionWithOneofCodec: MessageCodec<TestAllTypesProto2_ExtensionWithOneof, MessageInitShape<typeof TestAllTypesProto2_ExtensionWithOneofSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof",
-  from: (init) => create(TestAllTypesProto2_ExtensionWithOneofSchema, init),
+  from: (init) => TestAllTypesProto2_ExtensionWithOneof$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto2_ExtensionWithOneof$size(m);
     } catch (error) {
-      throw notEncodable(TestAllTypesProto2_ExtensionWithOneofSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof", m, TestAllTypesProto2_ExtensionWithOneof$size, error);
     }
   },
   write: TestAllTypesProto2_ExtensionWithOneof$write,
@@ -275,12 +275,12 @@ export function decodeTestAllTypesProto2_ExtensionWithOneof(bytes: Uint8Array): 
  */
 export const ForeignMessageProto2Codec: MessageCodec<ForeignMessageProto2, MessageInitShape<typeof ForeignMessageProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.ForeignMessageProto2",
-  from: (init) => create(ForeignMessageProto2Schema, init),
+  from: (init) => ForeignMessageProto2$from(init ?? {}),
   size(m) {
     try {
       return ForeignMessageProto2$size(m);
     } catch (error) {
-      throw notEncodable(ForeignMessageProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.ForeignMessageProto2", m, ForeignMessageProto2$size, error);
     }
   },
   write: ForeignMessageProto2$write,
@@ -304,12 +304,12 @@ export function decodeForeignMessageProto2(bytes: Uint8Array): ForeignMessagePro
  */
 export const GroupFieldCodec: MessageCodec<GroupField, MessageInitShape<typeof GroupFieldSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.GroupField",
-  from: (init) => create(GroupFieldSchema, init),
+  from: (init) => GroupField$from(init ?? {}),
   size(m) {
     try {
       return GroupField$size(m);
     } catch (error) {
-      throw notEncodable(GroupFieldSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.GroupField", m, GroupField$size, error);
     }
   },
   write: GroupField$write,
@@ -333,12 +333,12 @@ export function decodeGroupField(bytes: Uint8Array): GroupField {
  */
 export const UnknownToTestAllTypesCodec: MessageCodec<UnknownToTestAllTypes, MessageInitShape<typeof UnknownToTestAllTypesSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes",
-  from: (init) => create(UnknownToTestAllTypesSchema, init),
+  from: (init) => UnknownToTestAllTypes$from(init ?? {}),
   size(m) {
     try {
       return UnknownToTestAllTypes$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(UnknownToTestAllTypesSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.UnknownToTestAllTypes", m, UnknownToTestAllTypes$size, error);
     }
   },
   write: (m, b, p) => UnknownToTestAllTypes$write(beginWrite(m, UnknownToTestAllTypes$size), b, p),
@@ -362,12 +362,12 @@ export function decodeUnknownToTestAllTypes(bytes: Uint8Array): UnknownToTestAll
  */
 export const UnknownToTestAllTypes_OptionalGroupCodec: MessageCodec<UnknownToTestAllTypes_OptionalGroup, MessageInitShape<typeof UnknownToTestAllTypes_OptionalGroupSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup",
-  from: (init) => create(UnknownToTestAllTypes_OptionalGroupSchema, init),
+  from: (init) => UnknownToTestAllTypes_OptionalGroup$from(init ?? {}),
   size(m) {
     try {
       return UnknownToTestAllTypes_OptionalGroup$size(m);
     } catch (error) {
-      throw notEncodable(UnknownToTestAllTypes_OptionalGroupSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup", m, UnknownToTestAllTypes_OptionalGroup$size, error);
     }
   },
   write: UnknownToTestAllTypes_OptionalGroup$write,
@@ -391,12 +391,12 @@ export function decodeUnknownToTestAllTypes_OptionalGroup(bytes: Uint8Array): Un
  */
 export const NullHypothesisProto2Codec: MessageCodec<NullHypothesisProto2, MessageInitShape<typeof NullHypothesisProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.NullHypothesisProto2",
-  from: (init) => create(NullHypothesisProto2Schema, init),
+  from: (init) => NullHypothesisProto2$from(init ?? {}),
   size(m) {
     try {
       return NullHypothesisProto2$size(m);
     } catch (error) {
-      throw notEncodable(NullHypothesisProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.NullHypothesisProto2", m, NullHypothesisProto2$size, error);
     }
   },
   write: NullHypothesisProto2$write,
@@ -420,12 +420,12 @@ export function decodeNullHypothesisProto2(bytes: Uint8Array): NullHypothesisPro
  */
 export const EnumOnlyProto2Codec: MessageCodec<EnumOnlyProto2, MessageInitShape<typeof EnumOnlyProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.EnumOnlyProto2",
-  from: (init) => create(EnumOnlyProto2Schema, init),
+  from: (init) => EnumOnlyProto2$from(init ?? {}),
   size(m) {
     try {
       return EnumOnlyProto2$size(m);
     } catch (error) {
-      throw notEncodable(EnumOnlyProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.EnumOnlyProto2", m, EnumOnlyProto2$size, error);
     }
   },
   write: EnumOnlyProto2$write,
@@ -449,12 +449,12 @@ export function decodeEnumOnlyProto2(bytes: Uint8Array): EnumOnlyProto2 {
  */
 export const OneStringProto2Codec: MessageCodec<OneStringProto2, MessageInitShape<typeof OneStringProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.OneStringProto2",
-  from: (init) => create(OneStringProto2Schema, init),
+  from: (init) => OneStringProto2$from(init ?? {}),
   size(m) {
     try {
       return OneStringProto2$size(m);
     } catch (error) {
-      throw notEncodable(OneStringProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.OneStringProto2", m, OneStringProto2$size, error);
     }
   },
   write: OneStringProto2$write,
@@ -478,12 +478,12 @@ export function decodeOneStringProto2(bytes: Uint8Array): OneStringProto2 {
  */
 export const ProtoWithKeywordsCodec: MessageCodec<ProtoWithKeywords, MessageInitShape<typeof ProtoWithKeywordsSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.ProtoWithKeywords",
-  from: (init) => create(ProtoWithKeywordsSchema, init),
+  from: (init) => ProtoWithKeywords$from(init ?? {}),
   size(m) {
     try {
       return ProtoWithKeywords$size(m);
     } catch (error) {
-      throw notEncodable(ProtoWithKeywordsSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.ProtoWithKeywords", m, ProtoWithKeywords$size, error);
     }
   },
   write: ProtoWithKeywords$write,
@@ -507,12 +507,12 @@ export function decodeProtoWithKeywords(bytes: Uint8Array): ProtoWithKeywords {
  */
 export const TestAllRequiredTypesProto2Codec: MessageCodec<TestAllRequiredTypesProto2, MessageInitShape<typeof TestAllRequiredTypesProto2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2",
-  from: (init) => create(TestAllRequiredTypesProto2Schema, init),
+  from: (init) => TestAllRequiredTypesProto2$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2", m, TestAllRequiredTypesProto2$size, error);
     }
   },
   write: (m, b, p) => TestAllRequiredTypesProto2$write(beginWrite(m, TestAllRequiredTypesProto2$size), b, p),
@@ -536,12 +536,12 @@ export function decodeTestAllRequiredTypesProto2(bytes: Uint8Array): TestAllRequ
  */
 export const TestAllRequiredTypesProto2_NestedMessageCodec: MessageCodec<TestAllRequiredTypesProto2_NestedMessage, MessageInitShape<typeof TestAllRequiredTypesProto2_NestedMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage",
-  from: (init) => create(TestAllRequiredTypesProto2_NestedMessageSchema, init),
+  from: (init) => TestAllRequiredTypesProto2_NestedMessage$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2_NestedMessage$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2_NestedMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage", m, TestAllRequiredTypesProto2_NestedMessage$size, error);
     }
   },
   write: (m, b, p) => TestAllRequiredTypesProto2_NestedMessage$write(beginWrite(m, TestAllRequiredTypesProto2_NestedMessage$size), b, p),
@@ -567,12 +567,12 @@ export function decodeTestAllRequiredTypesProto2_NestedMessage(bytes: Uint8Array
  */
 export const TestAllRequiredTypesProto2_DataCodec: MessageCodec<TestAllRequiredTypesProto2_Data, MessageInitShape<typeof TestAllRequiredTypesProto2_DataSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data",
-  from: (init) => create(TestAllRequiredTypesProto2_DataSchema, init),
+  from: (init) => TestAllRequiredTypesProto2_Data$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2_Data$size(m);
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2_DataSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data", m, TestAllRequiredTypesProto2_Data$size, error);
     }
   },
   write: TestAllRequiredTypesProto2_Data$write,
@@ -598,12 +598,12 @@ export function decodeTestAllRequiredTypesProto2_Data(bytes: Uint8Array): TestAl
  */
 export const TestAllRequiredTypesProto2_MessageSetCorrectCodec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrect, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect",
-  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectSchema, init),
+  from: (init) => TestAllRequiredTypesProto2_MessageSetCorrect$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2_MessageSetCorrect$size(m);
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect", m, TestAllRequiredTypesProto2_MessageSetCorrect$size, error);
     }
   },
   write: TestAllRequiredTypesProto2_MessageSetCorrect$write,
@@ -627,12 +627,12 @@ export function decodeTestAllRequiredTypesProto2_MessageSetCorrect(bytes: Uint8A
  */
 export const TestAllRequiredTypesProto2_MessageSetCorrectExtension1Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension1, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1",
-  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, init),
+  from: (init) => TestAllRequiredTypesProto2_MessageSetCorrectExtension1$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size(m);
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1", m, TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size, error);
     }
   },
   write: TestAllRequiredTypesProto2_MessageSetCorrectExtension1$write,
@@ -656,12 +656,12 @@ export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(byt
  */
 export const TestAllRequiredTypesProto2_MessageSetCorrectExtension2Codec: MessageCodec<TestAllRequiredTypesProto2_MessageSetCorrectExtension2, MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2",
-  from: (init) => create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, init),
+  from: (init) => TestAllRequiredTypesProto2_MessageSetCorrectExtension2$from(init ?? {}),
   size(m) {
     try {
       return TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size(m);
     } catch (error) {
-      throw notEncodable(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2", m, TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size, error);
     }
   },
   write: TestAllRequiredTypesProto2_MessageSetCorrectExtension2$write,
@@ -685,12 +685,12 @@ export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(byt
  */
 export const TestLargeOneofCodec: MessageCodec<TestLargeOneof, MessageInitShape<typeof TestLargeOneofSchema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof",
-  from: (init) => create(TestLargeOneofSchema, init),
+  from: (init) => TestLargeOneof$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestLargeOneofSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof", m, TestLargeOneof$size, error);
     }
   },
   write: (m, b, p) => TestLargeOneof$write(beginWrite(m, TestLargeOneof$size), b, p),
@@ -714,12 +714,12 @@ export function decodeTestLargeOneof(bytes: Uint8Array): TestLargeOneof {
  */
 export const TestLargeOneof_A1Codec: MessageCodec<TestLargeOneof_A1, MessageInitShape<typeof TestLargeOneof_A1Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A1",
-  from: (init) => create(TestLargeOneof_A1Schema, init),
+  from: (init) => TestLargeOneof_A1$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof_A1$size(m);
     } catch (error) {
-      throw notEncodable(TestLargeOneof_A1Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof.A1", m, TestLargeOneof_A1$size, error);
     }
   },
   write: TestLargeOneof_A1$write,
@@ -743,12 +743,12 @@ export function decodeTestLargeOneof_A1(bytes: Uint8Array): TestLargeOneof_A1 {
  */
 export const TestLargeOneof_A2Codec: MessageCodec<TestLargeOneof_A2, MessageInitShape<typeof TestLargeOneof_A2Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A2",
-  from: (init) => create(TestLargeOneof_A2Schema, init),
+  from: (init) => TestLargeOneof_A2$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof_A2$size(m);
     } catch (error) {
-      throw notEncodable(TestLargeOneof_A2Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof.A2", m, TestLargeOneof_A2$size, error);
     }
   },
   write: TestLargeOneof_A2$write,
@@ -772,12 +772,12 @@ export function decodeTestLargeOneof_A2(bytes: Uint8Array): TestLargeOneof_A2 {
  */
 export const TestLargeOneof_A3Codec: MessageCodec<TestLargeOneof_A3, MessageInitShape<typeof TestLargeOneof_A3Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A3",
-  from: (init) => create(TestLargeOneof_A3Schema, init),
+  from: (init) => TestLargeOneof_A3$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof_A3$size(m);
     } catch (error) {
-      throw notEncodable(TestLargeOneof_A3Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof.A3", m, TestLargeOneof_A3$size, error);
     }
   },
   write: TestLargeOneof_A3$write,
@@ -801,12 +801,12 @@ export function decodeTestLargeOneof_A3(bytes: Uint8Array): TestLargeOneof_A3 {
  */
 export const TestLargeOneof_A4Codec: MessageCodec<TestLargeOneof_A4, MessageInitShape<typeof TestLargeOneof_A4Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A4",
-  from: (init) => create(TestLargeOneof_A4Schema, init),
+  from: (init) => TestLargeOneof_A4$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof_A4$size(m);
     } catch (error) {
-      throw notEncodable(TestLargeOneof_A4Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof.A4", m, TestLargeOneof_A4$size, error);
     }
   },
   write: TestLargeOneof_A4$write,
@@ -830,12 +830,12 @@ export function decodeTestLargeOneof_A4(bytes: Uint8Array): TestLargeOneof_A4 {
  */
 export const TestLargeOneof_A5Codec: MessageCodec<TestLargeOneof_A5, MessageInitShape<typeof TestLargeOneof_A5Schema>> = {
   typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A5",
-  from: (init) => create(TestLargeOneof_A5Schema, init),
+  from: (init) => TestLargeOneof_A5$from(init ?? {}),
   size(m) {
     try {
       return TestLargeOneof_A5$size(m);
     } catch (error) {
-      throw notEncodable(TestLargeOneof_A5Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto2.TestLargeOneof.A5", m, TestLargeOneof_A5$size, error);
     }
   },
   write: TestLargeOneof_A5$write,
@@ -857,7 +857,7 @@ export function decodeTestLargeOneof_A5(bytes: Uint8Array): TestLargeOneof_A5 {
 let TestAllTypesProto2$prototype: object | undefined;
 
 function TestAllTypesProto2$new(): TestAllTypesProto2 {
-  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= prototypeOf(TestAllTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2");
+  const m = withDefaults<TestAllTypesProto2>(TestAllTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2");
   m.repeatedInt32 = [];
   m.repeatedInt64 = [];
   m.repeatedUint32 = [];
@@ -930,6 +930,11 @@ function TestAllTypesProto2$new(): TestAllTypesProto2 {
   m.mapStringForeignEnum = {};
   m.oneofField = { case: undefined };
   return m;
+}
+
+function TestAllTypesProto2$from(i: MessageInitShape<typeof TestAllTypesProto2Schema>): TestAllTypesProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2")) return i as TestAllTypesProto2;
+  return create(TestAllTypesProto2Schema, i);
 }
 
 function TestAllTypesProto2$size(m: TestAllTypesProto2): number {
@@ -2048,8 +2053,13 @@ function TestAllTypesProto2$read(r: Reader, end: number, m: TestAllTypesProto2 =
 let TestAllTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllTypesProto2_NestedMessage$new(): TestAllTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllTypesProto2_NestedMessage>(TestAllTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage");
   return m;
+}
+
+function TestAllTypesProto2_NestedMessage$from(i: MessageInitShape<typeof TestAllTypesProto2_NestedMessageSchema>): TestAllTypesProto2_NestedMessage {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage")) return i as TestAllTypesProto2_NestedMessage;
+  return create(TestAllTypesProto2_NestedMessageSchema, i);
 }
 
 function TestAllTypesProto2_NestedMessage$size(m: TestAllTypesProto2_NestedMessage): number {
@@ -2087,8 +2097,13 @@ function TestAllTypesProto2_NestedMessage$read(r: Reader, end: number, m: TestAl
 let TestAllTypesProto2_Data$prototype: object | undefined;
 
 function TestAllTypesProto2_Data$new(): TestAllTypesProto2_Data {
-  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= prototypeOf(TestAllTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data");
+  const m = withDefaults<TestAllTypesProto2_Data>(TestAllTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_DataSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data");
   return m;
+}
+
+function TestAllTypesProto2_Data$from(i: MessageInitShape<typeof TestAllTypesProto2_DataSchema>): TestAllTypesProto2_Data {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data")) return i as TestAllTypesProto2_Data;
+  return create(TestAllTypesProto2_DataSchema, i);
 }
 
 function TestAllTypesProto2_Data$size(m: TestAllTypesProto2_Data): number {
@@ -2127,8 +2142,13 @@ function TestAllTypesProto2_Data$read(r: Reader, end: number, m: TestAllTypesPro
 let TestAllTypesProto2_MultiWordGroupField$prototype: object | undefined;
 
 function TestAllTypesProto2_MultiWordGroupField$new(): TestAllTypesProto2_MultiWordGroupField {
-  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= prototypeOf(TestAllTypesProto2_MultiWordGroupFieldSchema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField");
+  const m = withDefaults<TestAllTypesProto2_MultiWordGroupField>(TestAllTypesProto2_MultiWordGroupField$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MultiWordGroupFieldSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField");
   return m;
+}
+
+function TestAllTypesProto2_MultiWordGroupField$from(i: MessageInitShape<typeof TestAllTypesProto2_MultiWordGroupFieldSchema>): TestAllTypesProto2_MultiWordGroupField {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField")) return i as TestAllTypesProto2_MultiWordGroupField;
+  return create(TestAllTypesProto2_MultiWordGroupFieldSchema, i);
 }
 
 function TestAllTypesProto2_MultiWordGroupField$size(m: TestAllTypesProto2_MultiWordGroupField): number {
@@ -2168,6 +2188,11 @@ function TestAllTypesProto2_MessageSetCorrect$new(): TestAllTypesProto2_MessageS
   return { $typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect" };
 }
 
+function TestAllTypesProto2_MessageSetCorrect$from(i: MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectSchema>): TestAllTypesProto2_MessageSetCorrect {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect")) return i as TestAllTypesProto2_MessageSetCorrect;
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect" };
+}
+
 function TestAllTypesProto2_MessageSetCorrect$size(m: TestAllTypesProto2_MessageSetCorrect): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -2190,8 +2215,13 @@ function TestAllTypesProto2_MessageSetCorrect$read(r: Reader, end: number, m: Te
 let TestAllTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension1$new(): TestAllTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension1>(TestAllTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1");
   return m;
+}
+
+function TestAllTypesProto2_MessageSetCorrectExtension1$from(i: MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension1Schema>): TestAllTypesProto2_MessageSetCorrectExtension1 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1")) return i as TestAllTypesProto2_MessageSetCorrectExtension1;
+  return create(TestAllTypesProto2_MessageSetCorrectExtension1Schema, i);
 }
 
 function TestAllTypesProto2_MessageSetCorrectExtension1$size(m: TestAllTypesProto2_MessageSetCorrectExtension1): number {
@@ -2224,8 +2254,13 @@ function TestAllTypesProto2_MessageSetCorrectExtension1$read(r: Reader, end: num
 let TestAllTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllTypesProto2_MessageSetCorrectExtension2$new(): TestAllTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllTypesProto2_MessageSetCorrectExtension2>(TestAllTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2");
   return m;
+}
+
+function TestAllTypesProto2_MessageSetCorrectExtension2$from(i: MessageInitShape<typeof TestAllTypesProto2_MessageSetCorrectExtension2Schema>): TestAllTypesProto2_MessageSetCorrectExtension2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2")) return i as TestAllTypesProto2_MessageSetCorrectExtension2;
+  return create(TestAllTypesProto2_MessageSetCorrectExtension2Schema, i);
 }
 
 function TestAllTypesProto2_MessageSetCorrectExtension2$size(m: TestAllTypesProto2_MessageSetCorrectExtension2): number {
@@ -2257,6 +2292,20 @@ function TestAllTypesProto2_MessageSetCorrectExtension2$read(r: Reader, end: num
 
 function TestAllTypesProto2_ExtensionWithOneof$new(): TestAllTypesProto2_ExtensionWithOneof {
   return { $typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof", oneofField: { case: undefined } };
+}
+
+function TestAllTypesProto2_ExtensionWithOneof$from(i: MessageInitShape<typeof TestAllTypesProto2_ExtensionWithOneofSchema>): TestAllTypesProto2_ExtensionWithOneof {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof")) return i as TestAllTypesProto2_ExtensionWithOneof;
+  const m: TestAllTypesProto2_ExtensionWithOneof = { $typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof", oneofField: { case: undefined } };
+  switch (i.oneofField?.case) {
+    case "a":
+      m.oneofField = { case: "a", value: i.oneofField.value };
+      break;
+    case "b":
+      m.oneofField = { case: "b", value: i.oneofField.value };
+      break;
+  }
+  return m;
 }
 
 function TestAllTypesProto2_ExtensionWithOneof$size(m: TestAllTypesProto2_ExtensionWithOneof): number {
@@ -2306,8 +2355,13 @@ function TestAllTypesProto2_ExtensionWithOneof$read(r: Reader, end: number, m: T
 let ForeignMessageProto2$prototype: object | undefined;
 
 function ForeignMessageProto2$new(): ForeignMessageProto2 {
-  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= prototypeOf(ForeignMessageProto2Schema), "protobuf_test_messages.editions.proto2.ForeignMessageProto2");
+  const m = withDefaults<ForeignMessageProto2>(ForeignMessageProto2$prototype ??= Object.getPrototypeOf(create(ForeignMessageProto2Schema)) as object, "protobuf_test_messages.editions.proto2.ForeignMessageProto2");
   return m;
+}
+
+function ForeignMessageProto2$from(i: MessageInitShape<typeof ForeignMessageProto2Schema>): ForeignMessageProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.ForeignMessageProto2")) return i as ForeignMessageProto2;
+  return create(ForeignMessageProto2Schema, i);
 }
 
 function ForeignMessageProto2$size(m: ForeignMessageProto2): number {
@@ -2340,8 +2394,13 @@ function ForeignMessageProto2$read(r: Reader, end: number, m: ForeignMessageProt
 let GroupField$prototype: object | undefined;
 
 function GroupField$new(): GroupField {
-  const m = withDefaults<GroupField>(GroupField$prototype ??= prototypeOf(GroupFieldSchema), "protobuf_test_messages.editions.proto2.GroupField");
+  const m = withDefaults<GroupField>(GroupField$prototype ??= Object.getPrototypeOf(create(GroupFieldSchema)) as object, "protobuf_test_messages.editions.proto2.GroupField");
   return m;
+}
+
+function GroupField$from(i: MessageInitShape<typeof GroupFieldSchema>): GroupField {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.GroupField")) return i as GroupField;
+  return create(GroupFieldSchema, i);
 }
 
 function GroupField$size(m: GroupField): number {
@@ -2379,9 +2438,14 @@ function GroupField$read(r: Reader, end: number, m: GroupField = GroupField$new(
 let UnknownToTestAllTypes$prototype: object | undefined;
 
 function UnknownToTestAllTypes$new(): UnknownToTestAllTypes {
-  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= prototypeOf(UnknownToTestAllTypesSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes");
+  const m = withDefaults<UnknownToTestAllTypes>(UnknownToTestAllTypes$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypesSchema)) as object, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes");
   m.repeatedInt32 = [];
   return m;
+}
+
+function UnknownToTestAllTypes$from(i: MessageInitShape<typeof UnknownToTestAllTypesSchema>): UnknownToTestAllTypes {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes")) return i as UnknownToTestAllTypes;
+  return create(UnknownToTestAllTypesSchema, i);
 }
 
 function UnknownToTestAllTypes$size(m: UnknownToTestAllTypes): number {
@@ -2439,8 +2503,13 @@ function UnknownToTestAllTypes$read(r: Reader, end: number, m: UnknownToTestAllT
 let UnknownToTestAllTypes_OptionalGroup$prototype: object | undefined;
 
 function UnknownToTestAllTypes_OptionalGroup$new(): UnknownToTestAllTypes_OptionalGroup {
-  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= prototypeOf(UnknownToTestAllTypes_OptionalGroupSchema), "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup");
+  const m = withDefaults<UnknownToTestAllTypes_OptionalGroup>(UnknownToTestAllTypes_OptionalGroup$prototype ??= Object.getPrototypeOf(create(UnknownToTestAllTypes_OptionalGroupSchema)) as object, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup");
   return m;
+}
+
+function UnknownToTestAllTypes_OptionalGroup$from(i: MessageInitShape<typeof UnknownToTestAllTypes_OptionalGroupSchema>): UnknownToTestAllTypes_OptionalGroup {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup")) return i as UnknownToTestAllTypes_OptionalGroup;
+  return create(UnknownToTestAllTypes_OptionalGroupSchema, i);
 }
 
 function UnknownToTestAllTypes_OptionalGroup$size(m: UnknownToTestAllTypes_OptionalGroup): number {
@@ -2475,6 +2544,11 @@ function NullHypothesisProto2$new(): NullHypothesisProto2 {
   return { $typeName: "protobuf_test_messages.editions.proto2.NullHypothesisProto2" };
 }
 
+function NullHypothesisProto2$from(i: MessageInitShape<typeof NullHypothesisProto2Schema>): NullHypothesisProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.NullHypothesisProto2")) return i as NullHypothesisProto2;
+  return { $typeName: "protobuf_test_messages.editions.proto2.NullHypothesisProto2" };
+}
+
 function NullHypothesisProto2$size(m: NullHypothesisProto2): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -2495,6 +2569,11 @@ function NullHypothesisProto2$read(r: Reader, end: number, m: NullHypothesisProt
 }
 
 function EnumOnlyProto2$new(): EnumOnlyProto2 {
+  return { $typeName: "protobuf_test_messages.editions.proto2.EnumOnlyProto2" };
+}
+
+function EnumOnlyProto2$from(i: MessageInitShape<typeof EnumOnlyProto2Schema>): EnumOnlyProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.EnumOnlyProto2")) return i as EnumOnlyProto2;
   return { $typeName: "protobuf_test_messages.editions.proto2.EnumOnlyProto2" };
 }
 
@@ -2520,8 +2599,13 @@ function EnumOnlyProto2$read(r: Reader, end: number, m: EnumOnlyProto2 = EnumOnl
 let OneStringProto2$prototype: object | undefined;
 
 function OneStringProto2$new(): OneStringProto2 {
-  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= prototypeOf(OneStringProto2Schema), "protobuf_test_messages.editions.proto2.OneStringProto2");
+  const m = withDefaults<OneStringProto2>(OneStringProto2$prototype ??= Object.getPrototypeOf(create(OneStringProto2Schema)) as object, "protobuf_test_messages.editions.proto2.OneStringProto2");
   return m;
+}
+
+function OneStringProto2$from(i: MessageInitShape<typeof OneStringProto2Schema>): OneStringProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.OneStringProto2")) return i as OneStringProto2;
+  return create(OneStringProto2Schema, i);
 }
 
 function OneStringProto2$size(m: OneStringProto2): number {
@@ -2554,9 +2638,14 @@ function OneStringProto2$read(r: Reader, end: number, m: OneStringProto2 = OneSt
 let ProtoWithKeywords$prototype: object | undefined;
 
 function ProtoWithKeywords$new(): ProtoWithKeywords {
-  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= prototypeOf(ProtoWithKeywordsSchema), "protobuf_test_messages.editions.proto2.ProtoWithKeywords");
+  const m = withDefaults<ProtoWithKeywords>(ProtoWithKeywords$prototype ??= Object.getPrototypeOf(create(ProtoWithKeywordsSchema)) as object, "protobuf_test_messages.editions.proto2.ProtoWithKeywords");
   m.requires = [];
   return m;
+}
+
+function ProtoWithKeywords$from(i: MessageInitShape<typeof ProtoWithKeywordsSchema>): ProtoWithKeywords {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.ProtoWithKeywords")) return i as ProtoWithKeywords;
+  return create(ProtoWithKeywordsSchema, i);
 }
 
 function ProtoWithKeywords$size(m: ProtoWithKeywords): number {
@@ -2599,8 +2688,13 @@ function ProtoWithKeywords$read(r: Reader, end: number, m: ProtoWithKeywords = P
 let TestAllRequiredTypesProto2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2$new(): TestAllRequiredTypesProto2 {
-  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= prototypeOf(TestAllRequiredTypesProto2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2");
+  const m = withDefaults<TestAllRequiredTypesProto2>(TestAllRequiredTypesProto2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2");
   return m;
+}
+
+function TestAllRequiredTypesProto2$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2Schema>): TestAllRequiredTypesProto2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2")) return i as TestAllRequiredTypesProto2;
+  return create(TestAllRequiredTypesProto2Schema, i);
 }
 
 function TestAllRequiredTypesProto2$size(m: TestAllRequiredTypesProto2): number {
@@ -2905,8 +2999,13 @@ function TestAllRequiredTypesProto2$read(r: Reader, end: number, m: TestAllRequi
 let TestAllRequiredTypesProto2_NestedMessage$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_NestedMessage$new(): TestAllRequiredTypesProto2_NestedMessage {
-  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= prototypeOf(TestAllRequiredTypesProto2_NestedMessageSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage");
+  const m = withDefaults<TestAllRequiredTypesProto2_NestedMessage>(TestAllRequiredTypesProto2_NestedMessage$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_NestedMessageSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage");
   return m;
+}
+
+function TestAllRequiredTypesProto2_NestedMessage$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2_NestedMessageSchema>): TestAllRequiredTypesProto2_NestedMessage {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage")) return i as TestAllRequiredTypesProto2_NestedMessage;
+  return create(TestAllRequiredTypesProto2_NestedMessageSchema, i);
 }
 
 function TestAllRequiredTypesProto2_NestedMessage$size(m: TestAllRequiredTypesProto2_NestedMessage): number {
@@ -2953,8 +3052,13 @@ function TestAllRequiredTypesProto2_NestedMessage$read(r: Reader, end: number, m
 let TestAllRequiredTypesProto2_Data$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_Data$new(): TestAllRequiredTypesProto2_Data {
-  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= prototypeOf(TestAllRequiredTypesProto2_DataSchema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data");
+  const m = withDefaults<TestAllRequiredTypesProto2_Data>(TestAllRequiredTypesProto2_Data$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_DataSchema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data");
   return m;
+}
+
+function TestAllRequiredTypesProto2_Data$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2_DataSchema>): TestAllRequiredTypesProto2_Data {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data")) return i as TestAllRequiredTypesProto2_Data;
+  return create(TestAllRequiredTypesProto2_DataSchema, i);
 }
 
 function TestAllRequiredTypesProto2_Data$size(m: TestAllRequiredTypesProto2_Data): number {
@@ -2998,6 +3102,11 @@ function TestAllRequiredTypesProto2_MessageSetCorrect$new(): TestAllRequiredType
   return { $typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect" };
 }
 
+function TestAllRequiredTypesProto2_MessageSetCorrect$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectSchema>): TestAllRequiredTypesProto2_MessageSetCorrect {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect")) return i as TestAllRequiredTypesProto2_MessageSetCorrect;
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect" };
+}
+
 function TestAllRequiredTypesProto2_MessageSetCorrect$size(m: TestAllRequiredTypesProto2_MessageSetCorrect): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3020,8 +3129,13 @@ function TestAllRequiredTypesProto2_MessageSetCorrect$read(r: Reader, end: numbe
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension1>(TestAllRequiredTypesProto2_MessageSetCorrectExtension1$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1");
   return m;
+}
+
+function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema>): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1")) return i as TestAllRequiredTypesProto2_MessageSetCorrectExtension1;
+  return create(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema, i);
 }
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$size(m: TestAllRequiredTypesProto2_MessageSetCorrectExtension1): number {
@@ -3056,8 +3170,13 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension1$read(r: Reader, 
 let TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype: object | undefined;
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$new(): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
-  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= prototypeOf(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema), "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
+  const m = withDefaults<TestAllRequiredTypesProto2_MessageSetCorrectExtension2>(TestAllRequiredTypesProto2_MessageSetCorrectExtension2$prototype ??= Object.getPrototypeOf(create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema)) as object, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2");
   return m;
+}
+
+function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$from(i: MessageInitShape<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema>): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2")) return i as TestAllRequiredTypesProto2_MessageSetCorrectExtension2;
+  return create(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema, i);
 }
 
 function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$size(m: TestAllRequiredTypesProto2_MessageSetCorrectExtension2): number {
@@ -3091,6 +3210,29 @@ function TestAllRequiredTypesProto2_MessageSetCorrectExtension2$read(r: Reader, 
 
 function TestLargeOneof$new(): TestLargeOneof {
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof", largeOneof: { case: undefined } };
+}
+
+function TestLargeOneof$from(i: MessageInitShape<typeof TestLargeOneofSchema>): TestLargeOneof {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof")) return i as TestLargeOneof;
+  const m: TestLargeOneof = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof", largeOneof: { case: undefined } };
+  switch (i.largeOneof?.case) {
+    case "a1":
+      m.largeOneof = { case: "a1", value: TestLargeOneof_A1$from(i.largeOneof.value) };
+      break;
+    case "a2":
+      m.largeOneof = { case: "a2", value: TestLargeOneof_A2$from(i.largeOneof.value) };
+      break;
+    case "a3":
+      m.largeOneof = { case: "a3", value: TestLargeOneof_A3$from(i.largeOneof.value) };
+      break;
+    case "a4":
+      m.largeOneof = { case: "a4", value: TestLargeOneof_A4$from(i.largeOneof.value) };
+      break;
+    case "a5":
+      m.largeOneof = { case: "a5", value: TestLargeOneof_A5$from(i.largeOneof.value) };
+      break;
+  }
+  return m;
 }
 
 function TestLargeOneof$size(m: TestLargeOneof): number {
@@ -3168,6 +3310,11 @@ function TestLargeOneof_A1$new(): TestLargeOneof_A1 {
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A1" };
 }
 
+function TestLargeOneof_A1$from(i: MessageInitShape<typeof TestLargeOneof_A1Schema>): TestLargeOneof_A1 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof.A1")) return i as TestLargeOneof_A1;
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A1" };
+}
+
 function TestLargeOneof_A1$size(m: TestLargeOneof_A1): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3188,6 +3335,11 @@ function TestLargeOneof_A1$read(r: Reader, end: number, m: TestLargeOneof_A1 = T
 }
 
 function TestLargeOneof_A2$new(): TestLargeOneof_A2 {
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A2" };
+}
+
+function TestLargeOneof_A2$from(i: MessageInitShape<typeof TestLargeOneof_A2Schema>): TestLargeOneof_A2 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof.A2")) return i as TestLargeOneof_A2;
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A2" };
 }
 
@@ -3214,6 +3366,11 @@ function TestLargeOneof_A3$new(): TestLargeOneof_A3 {
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A3" };
 }
 
+function TestLargeOneof_A3$from(i: MessageInitShape<typeof TestLargeOneof_A3Schema>): TestLargeOneof_A3 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof.A3")) return i as TestLargeOneof_A3;
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A3" };
+}
+
 function TestLargeOneof_A3$size(m: TestLargeOneof_A3): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3237,6 +3394,11 @@ function TestLargeOneof_A4$new(): TestLargeOneof_A4 {
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A4" };
 }
 
+function TestLargeOneof_A4$from(i: MessageInitShape<typeof TestLargeOneof_A4Schema>): TestLargeOneof_A4 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof.A4")) return i as TestLargeOneof_A4;
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A4" };
+}
+
 function TestLargeOneof_A4$size(m: TestLargeOneof_A4): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -3257,6 +3419,11 @@ function TestLargeOneof_A4$read(r: Reader, end: number, m: TestLargeOneof_A4 = T
 }
 
 function TestLargeOneof_A5$new(): TestLargeOneof_A5 {
+  return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A5" };
+}
+
+function TestLargeOneof_A5$from(i: MessageInitShape<typeof TestLargeOneof_A5Schema>): TestLargeOneof_A5 {
+  if (isMade(i, "protobuf_test_messages.editions.proto2.TestLargeOneof.A5")) return i as TestLargeOneof_A5;
   return { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A5" };
 }
 

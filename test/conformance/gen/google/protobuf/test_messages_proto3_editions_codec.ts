@@ -18,12 +18,10 @@
 /* eslint-disable */
 
 import type { MessageCodec, Reader } from "bun-plug/codec";
-import { allocate, beginSize, beginWrite, bool, bytes, double, fixed32, fixed64, float, held, hold, int32, int64, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
-import type { EnumOnlyProto3, ForeignEnum, ForeignMessage, NullHypothesisProto3, TestAllTypesProto3, TestAllTypesProto3_AliasedEnum, TestAllTypesProto3_NestedEnum, TestAllTypesProto3_NestedMessage } from "./test_messages_proto3_editions_pb.ts";
-import { EnumOnlyProto3Schema, ForeignMessageSchema, NullHypothesisProto3Schema, TestAllTypesProto3Schema, TestAllTypesProto3_NestedMessageSchema } from "./test_messages_proto3_editions_pb.ts";
+import { allocate, beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, listOf, mapOf, notEncodable, reader, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codec";
+import type { EnumOnlyProto3, EnumOnlyProto3Schema, ForeignEnum, ForeignMessage, ForeignMessageSchema, NullHypothesisProto3, NullHypothesisProto3Schema, TestAllTypesProto3, TestAllTypesProto3Schema, TestAllTypesProto3_AliasedEnum, TestAllTypesProto3_NestedEnum, TestAllTypesProto3_NestedMessage, TestAllTypesProto3_NestedMessageSchema } from "./test_messages_proto3_editions_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-import type { Any, BoolValue, BytesValue, DoubleValue, Duration, FieldMask, FloatValue, Int32Value, Int64Value, ListValue, NullValue, StringValue, Struct, Timestamp, UInt32Value, UInt64Value, Value } from "@bufbuild/protobuf/wkt";
+import type { Any, AnySchema, BoolValue, BoolValueSchema, BytesValue, BytesValueSchema, DoubleValue, DoubleValueSchema, Duration, DurationSchema, FieldMask, FieldMaskSchema, FloatValue, FloatValueSchema, Int32Value, Int32ValueSchema, Int64Value, Int64ValueSchema, ListValue, ListValueSchema, NullValue, StringValue, StringValueSchema, Struct, StructSchema, Timestamp, TimestampSchema, UInt32Value, UInt32ValueSchema, UInt64Value, UInt64ValueSchema, Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 
 /**
  * This proto includes every type of field in both singular and repeated
@@ -38,12 +36,12 @@ import type { Any, BoolValue, BytesValue, DoubleValue, Duration, FieldMask, Floa
  */
 export const TestAllTypesProto3Codec: MessageCodec<TestAllTypesProto3, MessageInitShape<typeof TestAllTypesProto3Schema>> = {
   typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3",
-  from: (init) => create(TestAllTypesProto3Schema, init),
+  from: (init) => TestAllTypesProto3$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto3$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesProto3Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto3.TestAllTypesProto3", m, TestAllTypesProto3$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesProto3$write(beginWrite(m, TestAllTypesProto3$size), b, p),
@@ -67,12 +65,12 @@ export function decodeTestAllTypesProto3(bytes: Uint8Array): TestAllTypesProto3 
  */
 export const TestAllTypesProto3_NestedMessageCodec: MessageCodec<TestAllTypesProto3_NestedMessage, MessageInitShape<typeof TestAllTypesProto3_NestedMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage",
-  from: (init) => create(TestAllTypesProto3_NestedMessageSchema, init),
+  from: (init) => TestAllTypesProto3_NestedMessage$from(init ?? {}),
   size(m) {
     try {
       return TestAllTypesProto3_NestedMessage$size(beginSize(m));
     } catch (error) {
-      throw notEncodable(TestAllTypesProto3_NestedMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage", m, TestAllTypesProto3_NestedMessage$size, error);
     }
   },
   write: (m, b, p) => TestAllTypesProto3_NestedMessage$write(beginWrite(m, TestAllTypesProto3_NestedMessage$size), b, p),
@@ -96,12 +94,12 @@ export function decodeTestAllTypesProto3_NestedMessage(bytes: Uint8Array): TestA
  */
 export const ForeignMessageCodec: MessageCodec<ForeignMessage, MessageInitShape<typeof ForeignMessageSchema>> = {
   typeName: "protobuf_test_messages.editions.proto3.ForeignMessage",
-  from: (init) => create(ForeignMessageSchema, init),
+  from: (init) => ForeignMessage$from(init ?? {}),
   size(m) {
     try {
       return ForeignMessage$size(m);
     } catch (error) {
-      throw notEncodable(ForeignMessageSchema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto3.ForeignMessage", m, ForeignMessage$size, error);
     }
   },
   write: ForeignMessage$write,
@@ -125,12 +123,12 @@ export function decodeForeignMessage(bytes: Uint8Array): ForeignMessage {
  */
 export const NullHypothesisProto3Codec: MessageCodec<NullHypothesisProto3, MessageInitShape<typeof NullHypothesisProto3Schema>> = {
   typeName: "protobuf_test_messages.editions.proto3.NullHypothesisProto3",
-  from: (init) => create(NullHypothesisProto3Schema, init),
+  from: (init) => NullHypothesisProto3$from(init ?? {}),
   size(m) {
     try {
       return NullHypothesisProto3$size(m);
     } catch (error) {
-      throw notEncodable(NullHypothesisProto3Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto3.NullHypothesisProto3", m, NullHypothesisProto3$size, error);
     }
   },
   write: NullHypothesisProto3$write,
@@ -154,12 +152,12 @@ export function decodeNullHypothesisProto3(bytes: Uint8Array): NullHypothesisPro
  */
 export const EnumOnlyProto3Codec: MessageCodec<EnumOnlyProto3, MessageInitShape<typeof EnumOnlyProto3Schema>> = {
   typeName: "protobuf_test_messages.editions.proto3.EnumOnlyProto3",
-  from: (init) => create(EnumOnlyProto3Schema, init),
+  from: (init) => EnumOnlyProto3$from(init ?? {}),
   size(m) {
     try {
       return EnumOnlyProto3$size(m);
     } catch (error) {
-      throw notEncodable(EnumOnlyProto3Schema, m, error);
+      throw notEncodable("protobuf_test_messages.editions.proto3.EnumOnlyProto3", m, EnumOnlyProto3$size, error);
     }
   },
   write: EnumOnlyProto3$write,
@@ -180,6 +178,62 @@ export function decodeEnumOnlyProto3(bytes: Uint8Array): EnumOnlyProto3 {
 
 function TestAllTypesProto3$new(): TestAllTypesProto3 {
   return { $typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3", optionalInt32: 0, optionalInt64: zero64, optionalUint32: 0, optionalUint64: zero64, optionalSint32: 0, optionalSint64: zero64, optionalFixed32: 0, optionalFixed64: zero64, optionalSfixed32: 0, optionalSfixed64: zero64, optionalFloat: 0, optionalDouble: 0, optionalBool: false, optionalString: "", optionalBytes: bytes.empty, optionalNestedEnum: 0, optionalForeignEnum: 0, optionalAliasedEnum: 0, optionalStringPiece: "", optionalCord: "", repeatedInt32: [], repeatedInt64: [], repeatedUint32: [], repeatedUint64: [], repeatedSint32: [], repeatedSint64: [], repeatedFixed32: [], repeatedFixed64: [], repeatedSfixed32: [], repeatedSfixed64: [], repeatedFloat: [], repeatedDouble: [], repeatedBool: [], repeatedString: [], repeatedBytes: [], repeatedNestedMessage: [], repeatedForeignMessage: [], repeatedNestedEnum: [], repeatedForeignEnum: [], repeatedStringPiece: [], repeatedCord: [], packedInt32: [], packedInt64: [], packedUint32: [], packedUint64: [], packedSint32: [], packedSint64: [], packedFixed32: [], packedFixed64: [], packedSfixed32: [], packedSfixed64: [], packedFloat: [], packedDouble: [], packedBool: [], packedNestedEnum: [], unpackedInt32: [], unpackedInt64: [], unpackedUint32: [], unpackedUint64: [], unpackedSint32: [], unpackedSint64: [], unpackedFixed32: [], unpackedFixed64: [], unpackedSfixed32: [], unpackedSfixed64: [], unpackedFloat: [], unpackedDouble: [], unpackedBool: [], unpackedNestedEnum: [], mapInt32Int32: {}, mapInt64Int64: {}, mapUint32Uint32: {}, mapUint64Uint64: {}, mapSint32Sint32: {}, mapSint64Sint64: {}, mapFixed32Fixed32: {}, mapFixed64Fixed64: {}, mapSfixed32Sfixed32: {}, mapSfixed64Sfixed64: {}, mapInt32Float: {}, mapInt32Double: {}, mapBoolBool: {}, mapStringString: {}, mapStringBytes: {}, mapStringNestedMessage: {}, mapStringForeignMessage: {}, mapStringNestedEnum: {}, mapStringForeignEnum: {}, oneofField: { case: undefined }, repeatedBoolWrapper: [], repeatedInt32Wrapper: [], repeatedInt64Wrapper: [], repeatedUint32Wrapper: [], repeatedUint64Wrapper: [], repeatedFloatWrapper: [], repeatedDoubleWrapper: [], repeatedStringWrapper: [], repeatedBytesWrapper: [], optionalNullValue: 0, repeatedDuration: [], repeatedTimestamp: [], repeatedFieldmask: [], repeatedStruct: [], repeatedAny: [], repeatedValue: [], repeatedListValue: [], fieldname1: 0, fieldName2: 0, FieldName3: 0, fieldName4: 0, field0name5: 0, field0Name6: 0, fieldName7: 0, FieldName8: 0, fieldName9: 0, FieldName10: 0, FIELDNAME11: 0, FIELDName12: 0, FieldName13: 0, FieldName14: 0, fieldName15: 0, fieldName16: 0, fieldName17: 0, FieldName18: 0 };
+}
+
+function TestAllTypesProto3$from(i: MessageInitShape<typeof TestAllTypesProto3Schema>): TestAllTypesProto3 {
+  if (isMade(i, "protobuf_test_messages.editions.proto3.TestAllTypesProto3")) return i as TestAllTypesProto3;
+  const m: TestAllTypesProto3 = { $typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3", optionalInt32: i.optionalInt32 ?? 0, optionalInt64: i.optionalInt64 ?? zero64, optionalUint32: i.optionalUint32 ?? 0, optionalUint64: i.optionalUint64 ?? zero64, optionalSint32: i.optionalSint32 ?? 0, optionalSint64: i.optionalSint64 ?? zero64, optionalFixed32: i.optionalFixed32 ?? 0, optionalFixed64: i.optionalFixed64 ?? zero64, optionalSfixed32: i.optionalSfixed32 ?? 0, optionalSfixed64: i.optionalSfixed64 ?? zero64, optionalFloat: i.optionalFloat ?? 0, optionalDouble: i.optionalDouble ?? 0, optionalBool: i.optionalBool ?? false, optionalString: i.optionalString ?? "", optionalBytes: bytesOf(i.optionalBytes ?? bytes.empty), optionalNestedEnum: i.optionalNestedEnum ?? 0, optionalForeignEnum: i.optionalForeignEnum ?? 0, optionalAliasedEnum: i.optionalAliasedEnum ?? 0, optionalStringPiece: i.optionalStringPiece ?? "", optionalCord: i.optionalCord ?? "", repeatedInt32: i.repeatedInt32 ?? [], repeatedInt64: i.repeatedInt64 ?? [], repeatedUint32: i.repeatedUint32 ?? [], repeatedUint64: i.repeatedUint64 ?? [], repeatedSint32: i.repeatedSint32 ?? [], repeatedSint64: i.repeatedSint64 ?? [], repeatedFixed32: i.repeatedFixed32 ?? [], repeatedFixed64: i.repeatedFixed64 ?? [], repeatedSfixed32: i.repeatedSfixed32 ?? [], repeatedSfixed64: i.repeatedSfixed64 ?? [], repeatedFloat: i.repeatedFloat ?? [], repeatedDouble: i.repeatedDouble ?? [], repeatedBool: i.repeatedBool ?? [], repeatedString: i.repeatedString ?? [], repeatedBytes: listOf(i.repeatedBytes, bytesOf), repeatedNestedMessage: listOf(i.repeatedNestedMessage, TestAllTypesProto3_NestedMessage$from), repeatedForeignMessage: listOf(i.repeatedForeignMessage, ForeignMessage$from), repeatedNestedEnum: i.repeatedNestedEnum ?? [], repeatedForeignEnum: i.repeatedForeignEnum ?? [], repeatedStringPiece: i.repeatedStringPiece ?? [], repeatedCord: i.repeatedCord ?? [], packedInt32: i.packedInt32 ?? [], packedInt64: i.packedInt64 ?? [], packedUint32: i.packedUint32 ?? [], packedUint64: i.packedUint64 ?? [], packedSint32: i.packedSint32 ?? [], packedSint64: i.packedSint64 ?? [], packedFixed32: i.packedFixed32 ?? [], packedFixed64: i.packedFixed64 ?? [], packedSfixed32: i.packedSfixed32 ?? [], packedSfixed64: i.packedSfixed64 ?? [], packedFloat: i.packedFloat ?? [], packedDouble: i.packedDouble ?? [], packedBool: i.packedBool ?? [], packedNestedEnum: i.packedNestedEnum ?? [], unpackedInt32: i.unpackedInt32 ?? [], unpackedInt64: i.unpackedInt64 ?? [], unpackedUint32: i.unpackedUint32 ?? [], unpackedUint64: i.unpackedUint64 ?? [], unpackedSint32: i.unpackedSint32 ?? [], unpackedSint64: i.unpackedSint64 ?? [], unpackedFixed32: i.unpackedFixed32 ?? [], unpackedFixed64: i.unpackedFixed64 ?? [], unpackedSfixed32: i.unpackedSfixed32 ?? [], unpackedSfixed64: i.unpackedSfixed64 ?? [], unpackedFloat: i.unpackedFloat ?? [], unpackedDouble: i.unpackedDouble ?? [], unpackedBool: i.unpackedBool ?? [], unpackedNestedEnum: i.unpackedNestedEnum ?? [], mapInt32Int32: i.mapInt32Int32 ?? {}, mapInt64Int64: i.mapInt64Int64 ?? {}, mapUint32Uint32: i.mapUint32Uint32 ?? {}, mapUint64Uint64: i.mapUint64Uint64 ?? {}, mapSint32Sint32: i.mapSint32Sint32 ?? {}, mapSint64Sint64: i.mapSint64Sint64 ?? {}, mapFixed32Fixed32: i.mapFixed32Fixed32 ?? {}, mapFixed64Fixed64: i.mapFixed64Fixed64 ?? {}, mapSfixed32Sfixed32: i.mapSfixed32Sfixed32 ?? {}, mapSfixed64Sfixed64: i.mapSfixed64Sfixed64 ?? {}, mapInt32Float: i.mapInt32Float ?? {}, mapInt32Double: i.mapInt32Double ?? {}, mapBoolBool: i.mapBoolBool ?? {}, mapStringString: i.mapStringString ?? {}, mapStringBytes: mapOf(i.mapStringBytes, bytesOf), mapStringNestedMessage: mapOf(i.mapStringNestedMessage, TestAllTypesProto3_NestedMessage$from), mapStringForeignMessage: mapOf(i.mapStringForeignMessage, ForeignMessage$from), mapStringNestedEnum: i.mapStringNestedEnum ?? {}, mapStringForeignEnum: i.mapStringForeignEnum ?? {}, oneofField: { case: undefined }, repeatedBoolWrapper: listOf(i.repeatedBoolWrapper, BoolValue$from), repeatedInt32Wrapper: listOf(i.repeatedInt32Wrapper, Int32Value$from), repeatedInt64Wrapper: listOf(i.repeatedInt64Wrapper, Int64Value$from), repeatedUint32Wrapper: listOf(i.repeatedUint32Wrapper, UInt32Value$from), repeatedUint64Wrapper: listOf(i.repeatedUint64Wrapper, UInt64Value$from), repeatedFloatWrapper: listOf(i.repeatedFloatWrapper, FloatValue$from), repeatedDoubleWrapper: listOf(i.repeatedDoubleWrapper, DoubleValue$from), repeatedStringWrapper: listOf(i.repeatedStringWrapper, StringValue$from), repeatedBytesWrapper: listOf(i.repeatedBytesWrapper, BytesValue$from), optionalNullValue: i.optionalNullValue ?? 0, repeatedDuration: listOf(i.repeatedDuration, Duration$from), repeatedTimestamp: listOf(i.repeatedTimestamp, Timestamp$from), repeatedFieldmask: listOf(i.repeatedFieldmask, FieldMask$from), repeatedStruct: i.repeatedStruct ?? [], repeatedAny: listOf(i.repeatedAny, Any$from), repeatedValue: listOf(i.repeatedValue, Value$from), repeatedListValue: listOf(i.repeatedListValue, ListValue$from), fieldname1: i.fieldname1 ?? 0, fieldName2: i.fieldName2 ?? 0, FieldName3: i.FieldName3 ?? 0, fieldName4: i.fieldName4 ?? 0, field0name5: i.field0name5 ?? 0, field0Name6: i.field0Name6 ?? 0, fieldName7: i.fieldName7 ?? 0, FieldName8: i.FieldName8 ?? 0, fieldName9: i.fieldName9 ?? 0, FieldName10: i.FieldName10 ?? 0, FIELDNAME11: i.FIELDNAME11 ?? 0, FIELDName12: i.FIELDName12 ?? 0, FieldName13: i.FieldName13 ?? 0, FieldName14: i.FieldName14 ?? 0, fieldName15: i.fieldName15 ?? 0, fieldName16: i.fieldName16 ?? 0, fieldName17: i.fieldName17 ?? 0, FieldName18: i.FieldName18 ?? 0 };
+  if (i.optionalNestedMessage != null) m.optionalNestedMessage = TestAllTypesProto3_NestedMessage$from(i.optionalNestedMessage);
+  if (i.optionalForeignMessage != null) m.optionalForeignMessage = ForeignMessage$from(i.optionalForeignMessage);
+  if (i.recursiveMessage != null) m.recursiveMessage = TestAllTypesProto3$from(i.recursiveMessage);
+  if (i.optionalBoolWrapper != null) m.optionalBoolWrapper = i.optionalBoolWrapper;
+  if (i.optionalInt32Wrapper != null) m.optionalInt32Wrapper = i.optionalInt32Wrapper;
+  if (i.optionalInt64Wrapper != null) m.optionalInt64Wrapper = i.optionalInt64Wrapper;
+  if (i.optionalUint32Wrapper != null) m.optionalUint32Wrapper = i.optionalUint32Wrapper;
+  if (i.optionalUint64Wrapper != null) m.optionalUint64Wrapper = i.optionalUint64Wrapper;
+  if (i.optionalFloatWrapper != null) m.optionalFloatWrapper = i.optionalFloatWrapper;
+  if (i.optionalDoubleWrapper != null) m.optionalDoubleWrapper = i.optionalDoubleWrapper;
+  if (i.optionalStringWrapper != null) m.optionalStringWrapper = i.optionalStringWrapper;
+  if (i.optionalBytesWrapper != null) m.optionalBytesWrapper = bytesOf(i.optionalBytesWrapper);
+  if (i.optionalDuration != null) m.optionalDuration = Duration$from(i.optionalDuration);
+  if (i.optionalTimestamp != null) m.optionalTimestamp = Timestamp$from(i.optionalTimestamp);
+  if (i.optionalFieldMask != null) m.optionalFieldMask = FieldMask$from(i.optionalFieldMask);
+  if (i.optionalStruct != null) m.optionalStruct = i.optionalStruct;
+  if (i.optionalAny != null) m.optionalAny = Any$from(i.optionalAny);
+  if (i.optionalValue != null) m.optionalValue = Value$from(i.optionalValue);
+  switch (i.oneofField?.case) {
+    case "oneofUint32":
+      m.oneofField = { case: "oneofUint32", value: i.oneofField.value };
+      break;
+    case "oneofNestedMessage":
+      m.oneofField = { case: "oneofNestedMessage", value: TestAllTypesProto3_NestedMessage$from(i.oneofField.value) };
+      break;
+    case "oneofString":
+      m.oneofField = { case: "oneofString", value: i.oneofField.value };
+      break;
+    case "oneofBytes":
+      m.oneofField = { case: "oneofBytes", value: bytesOf(i.oneofField.value) };
+      break;
+    case "oneofBool":
+      m.oneofField = { case: "oneofBool", value: i.oneofField.value };
+      break;
+    case "oneofUint64":
+      m.oneofField = { case: "oneofUint64", value: i.oneofField.value };
+      break;
+    case "oneofFloat":
+      m.oneofField = { case: "oneofFloat", value: i.oneofField.value };
+      break;
+    case "oneofDouble":
+      m.oneofField = { case: "oneofDouble", value: i.oneofField.value };
+      break;
+    case "oneofEnum":
+      m.oneofField = { case: "oneofEnum", value: i.oneofField.value };
+      break;
+    case "oneofNullValue":
+      m.oneofField = { case: "oneofNullValue", value: i.oneofField.value };
+      break;
+  }
+  return m;
 }
 
 function TestAllTypesProto3$size(m: TestAllTypesProto3): number {
@@ -1330,6 +1384,13 @@ function TestAllTypesProto3_NestedMessage$new(): TestAllTypesProto3_NestedMessag
   return { $typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage", a: 0 };
 }
 
+function TestAllTypesProto3_NestedMessage$from(i: MessageInitShape<typeof TestAllTypesProto3_NestedMessageSchema>): TestAllTypesProto3_NestedMessage {
+  if (isMade(i, "protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage")) return i as TestAllTypesProto3_NestedMessage;
+  const m: TestAllTypesProto3_NestedMessage = { $typeName: "protobuf_test_messages.editions.proto3.TestAllTypesProto3.NestedMessage", a: i.a ?? 0 };
+  if (i.corecursive != null) m.corecursive = TestAllTypesProto3$from(i.corecursive);
+  return m;
+}
+
 function TestAllTypesProto3_NestedMessage$size(m: TestAllTypesProto3_NestedMessage): number {
   let n = 0;
   if (m.a !== 0) n += 1 + int32.size(m.a);
@@ -1366,6 +1427,11 @@ function ForeignMessage$new(): ForeignMessage {
   return { $typeName: "protobuf_test_messages.editions.proto3.ForeignMessage", c: 0 };
 }
 
+function ForeignMessage$from(i: MessageInitShape<typeof ForeignMessageSchema>): ForeignMessage {
+  if (isMade(i, "protobuf_test_messages.editions.proto3.ForeignMessage")) return i as ForeignMessage;
+  return { $typeName: "protobuf_test_messages.editions.proto3.ForeignMessage", c: i.c ?? 0 };
+}
+
 function ForeignMessage$size(m: ForeignMessage): number {
   let n = 0;
   if (m.c !== 0) n += 1 + int32.size(m.c);
@@ -1397,6 +1463,11 @@ function NullHypothesisProto3$new(): NullHypothesisProto3 {
   return { $typeName: "protobuf_test_messages.editions.proto3.NullHypothesisProto3" };
 }
 
+function NullHypothesisProto3$from(i: MessageInitShape<typeof NullHypothesisProto3Schema>): NullHypothesisProto3 {
+  if (isMade(i, "protobuf_test_messages.editions.proto3.NullHypothesisProto3")) return i as NullHypothesisProto3;
+  return { $typeName: "protobuf_test_messages.editions.proto3.NullHypothesisProto3" };
+}
+
 function NullHypothesisProto3$size(m: NullHypothesisProto3): number {
   let n = 0;
   if (m.$unknown !== undefined) n += unknownSize(m.$unknown);
@@ -1417,6 +1488,11 @@ function NullHypothesisProto3$read(r: Reader, end: number, m: NullHypothesisProt
 }
 
 function EnumOnlyProto3$new(): EnumOnlyProto3 {
+  return { $typeName: "protobuf_test_messages.editions.proto3.EnumOnlyProto3" };
+}
+
+function EnumOnlyProto3$from(i: MessageInitShape<typeof EnumOnlyProto3Schema>): EnumOnlyProto3 {
+  if (isMade(i, "protobuf_test_messages.editions.proto3.EnumOnlyProto3")) return i as EnumOnlyProto3;
   return { $typeName: "protobuf_test_messages.editions.proto3.EnumOnlyProto3" };
 }
 
@@ -1441,6 +1517,11 @@ function EnumOnlyProto3$read(r: Reader, end: number, m: EnumOnlyProto3 = EnumOnl
 
 function BoolValue$new(): BoolValue {
   return { $typeName: "google.protobuf.BoolValue", value: false };
+}
+
+function BoolValue$from(i: MessageInitShape<typeof BoolValueSchema>): BoolValue {
+  if (isMade(i, "google.protobuf.BoolValue")) return i as BoolValue;
+  return { $typeName: "google.protobuf.BoolValue", value: i.value ?? false };
 }
 
 function BoolValue$size(m: BoolValue): number {
@@ -1474,6 +1555,11 @@ function Int32Value$new(): Int32Value {
   return { $typeName: "google.protobuf.Int32Value", value: 0 };
 }
 
+function Int32Value$from(i: MessageInitShape<typeof Int32ValueSchema>): Int32Value {
+  if (isMade(i, "google.protobuf.Int32Value")) return i as Int32Value;
+  return { $typeName: "google.protobuf.Int32Value", value: i.value ?? 0 };
+}
+
 function Int32Value$size(m: Int32Value): number {
   let n = 0;
   if (m.value !== 0) n += 1 + int32.size(m.value);
@@ -1503,6 +1589,11 @@ function Int32Value$read(r: Reader, end: number, m: Int32Value = Int32Value$new(
 
 function Int64Value$new(): Int64Value {
   return { $typeName: "google.protobuf.Int64Value", value: zero64 };
+}
+
+function Int64Value$from(i: MessageInitShape<typeof Int64ValueSchema>): Int64Value {
+  if (isMade(i, "google.protobuf.Int64Value")) return i as Int64Value;
+  return { $typeName: "google.protobuf.Int64Value", value: i.value ?? zero64 };
 }
 
 function Int64Value$size(m: Int64Value): number {
@@ -1536,6 +1627,11 @@ function UInt32Value$new(): UInt32Value {
   return { $typeName: "google.protobuf.UInt32Value", value: 0 };
 }
 
+function UInt32Value$from(i: MessageInitShape<typeof UInt32ValueSchema>): UInt32Value {
+  if (isMade(i, "google.protobuf.UInt32Value")) return i as UInt32Value;
+  return { $typeName: "google.protobuf.UInt32Value", value: i.value ?? 0 };
+}
+
 function UInt32Value$size(m: UInt32Value): number {
   let n = 0;
   if (m.value !== 0) n += 1 + uint32.size(m.value);
@@ -1565,6 +1661,11 @@ function UInt32Value$read(r: Reader, end: number, m: UInt32Value = UInt32Value$n
 
 function UInt64Value$new(): UInt64Value {
   return { $typeName: "google.protobuf.UInt64Value", value: zero64 };
+}
+
+function UInt64Value$from(i: MessageInitShape<typeof UInt64ValueSchema>): UInt64Value {
+  if (isMade(i, "google.protobuf.UInt64Value")) return i as UInt64Value;
+  return { $typeName: "google.protobuf.UInt64Value", value: i.value ?? zero64 };
 }
 
 function UInt64Value$size(m: UInt64Value): number {
@@ -1598,6 +1699,11 @@ function FloatValue$new(): FloatValue {
   return { $typeName: "google.protobuf.FloatValue", value: 0 };
 }
 
+function FloatValue$from(i: MessageInitShape<typeof FloatValueSchema>): FloatValue {
+  if (isMade(i, "google.protobuf.FloatValue")) return i as FloatValue;
+  return { $typeName: "google.protobuf.FloatValue", value: i.value ?? 0 };
+}
+
 function FloatValue$size(m: FloatValue): number {
   let n = 0;
   if (!Object.is(m.value, 0)) n += 1 + float.size(m.value);
@@ -1627,6 +1733,11 @@ function FloatValue$read(r: Reader, end: number, m: FloatValue = FloatValue$new(
 
 function DoubleValue$new(): DoubleValue {
   return { $typeName: "google.protobuf.DoubleValue", value: 0 };
+}
+
+function DoubleValue$from(i: MessageInitShape<typeof DoubleValueSchema>): DoubleValue {
+  if (isMade(i, "google.protobuf.DoubleValue")) return i as DoubleValue;
+  return { $typeName: "google.protobuf.DoubleValue", value: i.value ?? 0 };
 }
 
 function DoubleValue$size(m: DoubleValue): number {
@@ -1660,6 +1771,11 @@ function StringValue$new(): StringValue {
   return { $typeName: "google.protobuf.StringValue", value: "" };
 }
 
+function StringValue$from(i: MessageInitShape<typeof StringValueSchema>): StringValue {
+  if (isMade(i, "google.protobuf.StringValue")) return i as StringValue;
+  return { $typeName: "google.protobuf.StringValue", value: i.value ?? "" };
+}
+
 function StringValue$size(m: StringValue): number {
   let n = 0;
   if (m.value !== "") n += 1 + string.size(m.value);
@@ -1691,6 +1807,11 @@ function BytesValue$new(): BytesValue {
   return { $typeName: "google.protobuf.BytesValue", value: bytes.empty };
 }
 
+function BytesValue$from(i: MessageInitShape<typeof BytesValueSchema>): BytesValue {
+  if (isMade(i, "google.protobuf.BytesValue")) return i as BytesValue;
+  return { $typeName: "google.protobuf.BytesValue", value: bytesOf(i.value ?? bytes.empty) };
+}
+
 function BytesValue$size(m: BytesValue): number {
   let n = 0;
   if (m.value.length !== 0) n += 1 + bytes.size(m.value);
@@ -1720,6 +1841,11 @@ function BytesValue$read(r: Reader, end: number, m: BytesValue = BytesValue$new(
 
 function Duration$new(): Duration {
   return { $typeName: "google.protobuf.Duration", seconds: zero64, nanos: 0 };
+}
+
+function Duration$from(i: MessageInitShape<typeof DurationSchema>): Duration {
+  if (isMade(i, "google.protobuf.Duration")) return i as Duration;
+  return { $typeName: "google.protobuf.Duration", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
 }
 
 function Duration$size(m: Duration): number {
@@ -1758,6 +1884,11 @@ function Timestamp$new(): Timestamp {
   return { $typeName: "google.protobuf.Timestamp", seconds: zero64, nanos: 0 };
 }
 
+function Timestamp$from(i: MessageInitShape<typeof TimestampSchema>): Timestamp {
+  if (isMade(i, "google.protobuf.Timestamp")) return i as Timestamp;
+  return { $typeName: "google.protobuf.Timestamp", seconds: i.seconds ?? zero64, nanos: i.nanos ?? 0 };
+}
+
 function Timestamp$size(m: Timestamp): number {
   let n = 0;
   if (m.seconds) n += 1 + int64.size(m.seconds);
@@ -1794,6 +1925,11 @@ function FieldMask$new(): FieldMask {
   return { $typeName: "google.protobuf.FieldMask", paths: [] };
 }
 
+function FieldMask$from(i: MessageInitShape<typeof FieldMaskSchema>): FieldMask {
+  if (isMade(i, "google.protobuf.FieldMask")) return i as FieldMask;
+  return { $typeName: "google.protobuf.FieldMask", paths: i.paths ?? [] };
+}
+
 function FieldMask$size(m: FieldMask): number {
   let n = 0;
   for (const v of m.paths) n += 1 + string.size(v);
@@ -1823,6 +1959,11 @@ function FieldMask$read(r: Reader, end: number, m: FieldMask = FieldMask$new()):
 
 function Struct$new(): Struct {
   return { $typeName: "google.protobuf.Struct", fields: {} };
+}
+
+function Struct$from(i: MessageInitShape<typeof StructSchema>): Struct {
+  if (isMade(i, "google.protobuf.Struct")) return i as Struct;
+  return { $typeName: "google.protobuf.Struct", fields: mapOf(i.fields, Value$from) };
 }
 
 function Struct$size(m: Struct): number {
@@ -1873,6 +2014,11 @@ function Any$new(): Any {
   return { $typeName: "google.protobuf.Any", typeUrl: "", value: bytes.empty };
 }
 
+function Any$from(i: MessageInitShape<typeof AnySchema>): Any {
+  if (isMade(i, "google.protobuf.Any")) return i as Any;
+  return { $typeName: "google.protobuf.Any", typeUrl: i.typeUrl ?? "", value: bytesOf(i.value ?? bytes.empty) };
+}
+
 function Any$size(m: Any): number {
   let n = 0;
   if (m.typeUrl !== "") n += 1 + string.size(m.typeUrl);
@@ -1907,6 +2053,32 @@ function Any$read(r: Reader, end: number, m: Any = Any$new()): Any {
 
 function Value$new(): Value {
   return { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+}
+
+function Value$from(i: MessageInitShape<typeof ValueSchema>): Value {
+  if (isMade(i, "google.protobuf.Value")) return i as Value;
+  const m: Value = { $typeName: "google.protobuf.Value", kind: { case: undefined } };
+  switch (i.kind?.case) {
+    case "nullValue":
+      m.kind = { case: "nullValue", value: i.kind.value };
+      break;
+    case "numberValue":
+      m.kind = { case: "numberValue", value: i.kind.value };
+      break;
+    case "stringValue":
+      m.kind = { case: "stringValue", value: i.kind.value };
+      break;
+    case "boolValue":
+      m.kind = { case: "boolValue", value: i.kind.value };
+      break;
+    case "structValue":
+      m.kind = { case: "structValue", value: Struct$from(i.kind.value) };
+      break;
+    case "listValue":
+      m.kind = { case: "listValue", value: ListValue$from(i.kind.value) };
+      break;
+  }
+  return m;
 }
 
 function Value$size(m: Value): number {
@@ -1991,6 +2163,11 @@ function Value$read(r: Reader, end: number, m: Value = Value$new()): Value {
 
 function ListValue$new(): ListValue {
   return { $typeName: "google.protobuf.ListValue", values: [] };
+}
+
+function ListValue$from(i: MessageInitShape<typeof ListValueSchema>): ListValue {
+  if (isMade(i, "google.protobuf.ListValue")) return i as ListValue;
+  return { $typeName: "google.protobuf.ListValue", values: listOf(i.values, Value$from) };
 }
 
 function ListValue$size(m: ListValue): number {
