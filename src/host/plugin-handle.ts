@@ -67,8 +67,7 @@ export interface PluginHandle extends AsyncDisposable {
   ref(): void;
   /**
    * The host may exit while no call is in flight; the plugin then stops too. Where bun:ffi is not
-   * to be had this has no effect, since Bun cannot unreference the streams that it makes itself; on
-   * macOS an idle plugin's prints are then not read until the next call.
+   * to be had this has no effect.
    */
   unref(): void;
 }

@@ -191,7 +191,7 @@ function attachStdio(answer: Uint8Array): {
   readonly answer: () => void;
 } {
   const { readFd, writeFd, isNonBlocking } = guardStdio();
-  const source = descriptorSource({ fd: readFd, isNonBlocking: false });
+  const source = descriptorSource({ fd: readFd });
   return {
     transport: new StdioTransport(source, { fd: writeFd, isNonBlocking }),
     answer: () => writeWhole(writeFd, answer),
