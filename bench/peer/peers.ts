@@ -75,6 +75,7 @@ function withoutPlugin(
 export const peers: readonly Peer[] = [
   own("bun-plug", "", ["own"]),
   // One line for each transport that is not the default.
+  own("bun-plug, socket", "socket"),
   own("bun-plug, stdio", "stdio"),
   // The Go original's protocol, by our code in either role.
   {
