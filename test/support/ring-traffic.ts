@@ -31,8 +31,7 @@ export async function exchange(
 ): Promise<TrafficReport> {
   const inbox = new Inbox(seeded(seed + 1_000));
   transport.start(inbox);
-  await sendAll(transport, inbox, spanMs, seeded(seed));
-  await inbox.isOver;
+  await Promise.all([inbox.isOver, sendAll(transport, inbox, spanMs, seeded(seed))]);
   const { recordCount, byteCount } = inbox;
   return { recordCount, byteCount, bellCount: bellCount() };
 }
