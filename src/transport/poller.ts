@@ -26,11 +26,12 @@ export class Poller {
   #isMicrotaskDue = false;
   #isTurnDue = false;
   #turnStartedNs = 0;
+  #isTurnOver = false;
   #pollCount = 0;
 
   /** Looks at it from now on, until it sleeps. */
   wake(pollable: Pollable): void {
-    if (this.#awake.size === 0) this.#turnStartedNs = Bun.nanoseconds();
+    if (this.#awake.size === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
     this.#awake.add(pollable);
     this.#schedule();
   }
@@ -47,7 +48,7 @@ export class Poller {
   #schedule(): void {
     if (this.#awake.size === 0) return;
     // In a microtask, so that whoever waits for what was found goes first; but not for ever.
-    if (this.#isWanted() && !this.#isTurnOver()) {
+    if (this.#isWanted() && !this.#checkTurn()) {
       if (this.#isMicrotaskDue) return;
       this.#isMicrotaskDue = true;
       queueMicrotask(this.#microtask);
@@ -62,11 +63,12 @@ export class Poller {
     return false;
   }
 
-  #isTurnOver(): boolean {
+  // Once it is over it stays so until the event loop has turned, whoever asks.
+  #checkTurn(): boolean {
     this.#pollCount += 1;
-    return (
-      this.#pollCount % pollsPerClock === 0 && Bun.nanoseconds() - this.#turnStartedNs > turnNs
-    );
+    this.#isTurnOver ||=
+      this.#pollCount % pollsPerClock === 0 && Bun.nanoseconds() - this.#turnStartedNs > turnNs;
+    return this.#isTurnOver;
   }
 
   readonly #microtask = (): void => {
@@ -76,6 +78,7 @@ export class Poller {
 
   readonly #turn = (): void => {
     this.#isTurnDue = false;
+    this.#isTurnOver = false;
     this.#turnStartedNs = Bun.nanoseconds();
     this.#run();
   };

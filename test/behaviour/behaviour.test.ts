@@ -341,8 +341,9 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
         expect(await client.first(waiting.messages)).toBe(7n);
         expect(await client.first(stuck({ number: 8n }))).toBe(8n);
         await eventually("the sources are left", () => source.isLeft && waiting.isLeft);
-        // The handler was not given up, so its signal has nothing to say.
-        expect(await client.events()).toBe("");
+        // The handler was not given up, so its signal has nothing to say. An earlier case may still.
+        const events = (await client.events()).split(", ");
+        expect(events.filter((event) => event.startsWith("first"))).toEqual([]);
       },
     );
 
