@@ -305,6 +305,8 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
       });
 
       expect(await rejection(client.sum(source.messages))).toBe(own);
+      // What the handler notices is not left to the next case.
+      expect(await noticed(client, 2)).toEqual(["sum aborted", "sum left"]);
     });
 
     promise("throws in a stream both ways ends the other half, too", async (client) => {
@@ -323,12 +325,16 @@ describe.each(ways)("over $transport, $direction,", ({ transport, direction, hop
       const error = await rejection(client.sum([{ number: 1n }, { number: "one" as never }]));
 
       expect(error.code).toBe("invalid_argument");
+      // What the handler notices is not left to the next case.
+      expect(await noticed(client, 2)).toEqual(["sum aborted", "sum left"]);
     });
 
     promise("is not iterable is refused with invalid_argument", async (client) => {
       const error = await rejection(client.sum({ number: 1n } as never));
 
       expect(error.message).toStartWith("[invalid_argument] messages must be iterable");
+      // What the handler notices is not left to the next case.
+      expect(await noticed(client, 2)).toEqual(["sum aborted", "sum left"]);
     });
 
     promise(

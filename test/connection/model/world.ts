@@ -35,6 +35,9 @@ export interface Placing {
   readonly atOnceBytes: number | undefined;
 }
 
+// How often microtasks are given their turn before a look.
+const looksPerLook = 4;
+
 export class World implements Disposable {
   readonly clock = new Clock();
   readonly sides: readonly [Side, Side];
@@ -219,7 +222,8 @@ export class World implements Disposable {
 
   /** Looks at what must be true at any moment, when microtasks have run. */
   async look(): Promise<void> {
-    await settled();
+    // A source with many messages takes many microtasks to hear that it has failed.
+    for (let i = 0; i < looksPerLook; i++) await settled();
     for (const side of this.sides) {
       const { closeReason, inFlightCount } = side.connection;
       if (closeReason !== undefined && !this.#isLost) this.fault(`closed: ${closeReason.message}`);
