@@ -36,9 +36,9 @@ export function responseFailure(call: IncomingCall, error: unknown): PlugError {
 
 /** What a handler can reach on the other side of the connection, beside its call. */
 export interface Peer {
-  host(service: unknown, context: object): object;
+  host(service: unknown): object;
   refer(service: unknown, handler: object): object;
-  resolve(service: unknown, ref: unknown, context: object): object;
+  resolve(service: unknown, ref: unknown): object;
 }
 
 /** Answers calls. */
@@ -199,7 +199,7 @@ export class IncomingCall implements Due, ParentCall {
   // What these return is typed by `CallContext`: this room knows no services.
 
   host(service: unknown): never {
-    return this.#reach().host(service, this) as never;
+    return this.#reach().host(service) as never;
   }
 
   refer(service: unknown, handler: object): never {
@@ -207,7 +207,7 @@ export class IncomingCall implements Due, ParentCall {
   }
 
   resolve(service: unknown, ref: unknown): never {
-    return this.#reach().resolve(service, ref, this) as never;
+    return this.#reach().resolve(service, ref) as never;
   }
 
   /** Milliseconds that are left until the deadline, at least 0; undefined without a deadline. */

@@ -78,7 +78,8 @@ export const defaultLimits: Limits = {
   connectionWindowBytes: 16 * 1024 * 1024,
 };
 
-const ranges: Record<keyof Limits, readonly [number, number]> = {
+/** The least and the most that each may be. */
+export const limitRanges: Record<keyof Limits, readonly [number, number]> = {
   maxMessageBytes: [1024, 1024 * 1024 * 1024],
   // Together no more than there are slots for request ids: see connection/call-table.ts.
   maxInFlightCalls: [1, 512 * 1024],
@@ -97,9 +98,9 @@ const ranges: Record<keyof Limits, readonly [number, number]> = {
  */
 export function checkedLimits(given: LimitOptions): Limits {
   const limits = { ...defaultLimits };
-  for (const name of Object.keys(ranges) as (keyof Limits)[]) {
+  for (const name of Object.keys(limitRanges) as (keyof Limits)[]) {
     const value = given[name];
-    if (value !== undefined) limits[name] = checkedCount(name, value, ranges[name]);
+    if (value !== undefined) limits[name] = checkedCount(name, value, limitRanges[name]);
   }
   return limits;
 }

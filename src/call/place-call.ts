@@ -123,15 +123,17 @@ function checkTerms(route: Route, terms: CallTerms): PlugError | undefined {
   if ((context !== undefined && parent === undefined) || "heapIndex" in terms) {
     return wrong("context must be the context of a call, as in { context, timeoutMs }", context);
   }
-  const isSpan = typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs;
-  if (timeoutMs !== undefined && !isSpan) {
-    return new PlugError(
-      "invalid_argument",
-      `timeoutMs must be a number from 0 to 2^31 - 1, got ${textOf(timeoutMs)}`,
-    );
-  }
+  const fault = timeoutFault(timeoutMs);
+  if (fault !== undefined) return fault;
   if (signal?.aborted === true) return cancelled(name, signal.reason);
   return timeoutMs === 0 ? noTimeLeft(name) : undefined;
+}
+
+/** What is wrong with a `timeoutMs`, or undefined. */
+export function timeoutFault(timeoutMs: unknown): PlugError | undefined {
+  if (timeoutMs === undefined) return undefined;
+  const isSpan = typeof timeoutMs === "number" && timeoutMs >= 0 && timeoutMs <= maxTimeoutMs;
+  return isSpan ? undefined : wrong("timeoutMs must be a number from 0 to 2^31 - 1", timeoutMs);
 }
 
 function wrong(what: string, value: unknown): PlugError {

@@ -8,7 +8,7 @@
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-import { checkedLimits, type Limits } from "../call/limits.ts";
+import { checkedLimits, limitRanges, type Limits } from "../call/limits.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
@@ -186,17 +186,6 @@ function readTransport(bytes: Uint8Array): HelloTransport {
   return transport;
 }
 
-// The most that an option may say, see call/limits.ts. A peer of other bounds may accept more.
-const mosts: Limits = {
-  maxMessageBytes: 1024 * 1024 * 1024,
-  maxInFlightCalls: 512 * 1024,
-  maxInFlightStreams: 256 * 1024,
-  maxNestedCalls: 256 * 1024,
-  maxMetadataBytes: 16 * 1024,
-  streamWindowBytes: 1024 * 1024 * 1024,
-  connectionWindowBytes: 1024 * 1024 * 1024,
-};
-
 /**
  * The limits of the peer, with the defaults for what it does not say, and our most for what is more
  * than that. 0 says nothing, but for `maxMetadataBytes`.
@@ -208,7 +197,8 @@ export function peerLimits(said: Partial<Limits>, runtime: string): Limits {
   for (const name of limitNames) {
     const value = said[name];
     if (value === undefined || (value === 0 && name !== "maxMetadataBytes")) continue;
-    limits[name] = Math.min(value, mosts[name]);
+    const [, most] = limitRanges[name];
+    limits[name] = Math.min(value, most); // a peer of other bounds may accept more
   }
   try {
     return checkedLimits(limits);

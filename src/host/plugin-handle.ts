@@ -2,6 +2,7 @@
 
 import type { ClientConnection } from "../call/client-connection.ts";
 import type { ParentCall } from "../call/outgoing-call.ts";
+import { timeoutFault } from "../call/place-call.ts";
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
 import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
@@ -286,12 +287,8 @@ export async function pingWithin(
   name: string,
   timeoutMs: number | undefined,
 ): Promise<number> {
-  if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs < 2 ** 31)) {
-    throw new PlugError(
-      "invalid_argument",
-      `timeoutMs must be a number from 0 to 2^31 - 1, got ${timeoutMs}`,
-    );
-  }
+  const fault = timeoutFault(timeoutMs);
+  if (fault !== undefined) throw fault;
   const startedAt = performance.now();
   const answered = connection.ping();
   if (timeoutMs === undefined || (await within(answered, timeoutMs))) {

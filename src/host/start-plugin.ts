@@ -153,7 +153,6 @@ export function connectWire2(
   target: CallTarget,
 ): { readonly connection: Connection; readonly peer: PeerServices } {
   const { limits, versions, interceptors, exposeStack, offer, maxReferences } = options;
-  const offered = offeredServices(options);
   const peer = new PeerServices({
     origin,
     peerOrigin,
@@ -163,7 +162,8 @@ export function connectWire2(
     interceptors,
     target,
     onAgreed: (service, version) => {
-      const versions = offered.find(({ name }) => name === service)?.versions ?? [];
+      const offered = offeredServices(options).find(({ name }) => name === service);
+      const versions = offered?.versions ?? [];
       if (!versions.includes(version)) {
         throw new PlugError(
           "protocol_error",

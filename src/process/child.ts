@@ -185,8 +185,10 @@ function openStreams(path: string): ChildStreams {
     throw new PlugError("start_failed", `cannot start "${path}": ${(error as Error).message}`);
   }
   const [stdin, stdout, stderr] = pipes as [Pipe, Pipe, Pipe];
-  const source = ({ readFd: fd }: Pipe): ByteSource =>
-    descriptorSource({ fd, isNonBlocking: c.setNonBlocking(fd, "read") });
+  const source = ({ readFd: fd }: Pipe): ByteSource => {
+    c.setNonBlocking(fd, "read");
+    return descriptorSource({ fd });
+  };
   return {
     child: [stdin.readFd, stdout.writeFd, stderr.writeFd],
     hasFifos: true,

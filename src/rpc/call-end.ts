@@ -1,5 +1,6 @@
 // When a call that is more than one attempt is over, whatever its interceptors are doing.
 
+import { timeoutFault } from "../call/place-call.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import type { CallOptions } from "./call-options.ts";
 
@@ -22,7 +23,7 @@ export function unlessOver<T>(
   const hasEnd = signal !== undefined || timeoutMs !== undefined || context !== undefined;
   // What is wrong with them is said by the first attempt, as it is without interceptors.
   const isRight =
-    (timeoutMs === undefined || (timeoutMs >= 0 && timeoutMs < 2 ** 31)) &&
+    timeoutFault(timeoutMs) === undefined &&
     (signal === undefined || signal instanceof AbortSignal);
   if (!hasEnd || !isRight) return work(() => ({ signal, context, timeoutMs }));
   const startedAt = performance.now();

@@ -26,9 +26,8 @@ export interface ByteSource {
 const turnBudgetBytes = 128 * 1024;
 
 export interface DescriptorOptions {
+  /** Whether a read of it returns at once when nothing is there or not: either will do. */
   readonly fd: number;
-  /** Whether a read of `fd` returns at once when nothing is there. Either will do. */
-  readonly isNonBlocking?: boolean;
 }
 
 /** Ownership: the descriptor belongs to the source, which closes it. */

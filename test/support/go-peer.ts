@@ -22,7 +22,6 @@ const packages = {
   everything: "./cmd/everything",
   /** Plugin: Serializer, with the wrapper types. */
   serializerplugin: "./cmd/serializerplugin",
-  kvbench: "./cmd/kvbench",
   kvhost: "./cmd/kvhost",
   serializerhost: "./cmd/serializerhost",
   everythinghost: "./cmd/everythinghost",

@@ -34,7 +34,7 @@ async function readLines(isNonBlocking: boolean, onChunk: (source: ByteSource) =
   if (isNonBlocking) c.setNonBlocking(readFd, "read");
   const child = Bun.spawn(["seq", `${lineCount}`], { stdin: "ignore", stdout: writeFd });
   closeSync(writeFd);
-  const source = descriptorSource({ fd: readFd, isNonBlocking });
+  const source = descriptorSource({ fd: readFd });
   const lines = new Lines();
   const ended = Promise.withResolvers<void>();
   let failure: unknown;
@@ -80,7 +80,7 @@ describe.each([true, false])("a descriptor source, isNonBlocking %p,", (isNonBlo
   test("goes on reading, at once, while it is unreferenced", async () => {
     const { readFd, writeFd } = c.pipe();
     if (isNonBlocking) c.setNonBlocking(readFd, "read");
-    const source = descriptorSource({ fd: readFd, isNonBlocking });
+    const source = descriptorSource({ fd: readFd });
     const read: string[] = [];
     const sink = { chunk: (bytes: Uint8Array) => void read.push(`${bytes}`), end() {} };
     source.start(sink);

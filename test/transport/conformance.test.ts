@@ -24,14 +24,13 @@ const c = libc() as NonNullable<ReturnType<typeof libc>>;
 
 function stdioEnds(isNonBlocking: boolean): Ends {
   const [there, back] = [c.pipe(), c.pipe()];
-  const end = (readFd: number, writeFd: number): Transport =>
-    new StdioTransport(
-      descriptorSource({
-        fd: readFd,
-        isNonBlocking: isNonBlocking && c.setNonBlocking(readFd, "read"),
-      }),
-      { fd: writeFd, isNonBlocking: isNonBlocking && c.setNonBlocking(writeFd, "write") },
-    );
+  const end = (readFd: number, writeFd: number): Transport => {
+    if (isNonBlocking) c.setNonBlocking(readFd, "read");
+    return new StdioTransport(descriptorSource({ fd: readFd }), {
+      fd: writeFd,
+      isNonBlocking: isNonBlocking && c.setNonBlocking(writeFd, "write"),
+    });
+  };
   return [end(back.readFd, there.writeFd), end(there.readFd, back.writeFd)];
 }
 
