@@ -228,7 +228,7 @@ export function endsBlocking(
     const isLate = performance.now() >= untilMs;
     const prints = openPrints(child, transportFd);
     for (let i = 0; i < maxLastReads && prints.some(({ source }) => source.readNow(io)); i++);
-    for (const { source } of prints) source.giveNow();
+    for (const source of child.printed) source.giveNow();
     if (hasEnded || isLate) return;
     io.wait([], endPollMs);
   }

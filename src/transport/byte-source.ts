@@ -28,7 +28,7 @@ export interface BlockingSource extends ByteSource {
   readonly readFd: number | undefined;
   /**
    * Reads what is there now. Returns whether there was something. Where the event loop reads too, it
-   * is handed on a turn later, behind what Bun has read before.
+   * is handed on when the caller has returned, behind what Bun has read before.
    */
   readNow(io: DescriptorIo): boolean;
   /** Hands on what has been read. */
@@ -45,6 +45,8 @@ const turnBudgetBytes = 128 * 1024;
 const blockingReadBytes = 16 * 1024;
 // What has been read so and not handed on yet may be so much.
 const maxHeldBytes = 256 * 1024;
+// More microtasks than a chunk needs on its way from Bun's reader to the sink.
+const handOnHops = 32;
 
 export interface DescriptorOptions {
   /** Whether a read of it returns at once when nothing is there or not: either will do. */
@@ -183,7 +185,14 @@ class DescriptorSource implements BlockingSource {
     this.#held.push(bytes);
     this.#heldBytes += bytes.byteLength;
     if (this.#heldBytes > maxHeldBytes) this.giveNow();
-    else if (this.#held.length === 1) setImmediate(() => this.giveNow());
+    else if (this.#held.length === 1) this.#giveSoon(handOnHops);
+  }
+
+  // Behind what Bun has read and is about to hand on, and before it reads again.
+  #giveSoon(hops: number): void {
+    if (hops > 0) queueMicrotask(() => this.#giveSoon(hops - 1));
+    else if ((this.#readable?.readableLength ?? 0) === 0) this.giveNow();
+    else setImmediate(() => this.#giveSoon(0));
   }
 
   giveNow(): void {
