@@ -10,6 +10,8 @@ export interface Pollable {
   poll(): boolean;
   /** Until when it is worth looking, on the clock of `Bun.nanoseconds()`; 0 if it is not. */
   readonly pollUntilNs: number;
+  /** What was taken is being worked on, in microtasks: that is not to be kept waiting. */
+  readonly isAtWork: boolean;
   /** Nothing is looked for any more. Returns false if something has come meanwhile. */
   sleep(): boolean;
 }
@@ -28,6 +30,7 @@ export class Poller {
   #turnStartedNs = 0;
   #isTurnOver = false;
   #pollCount = 0;
+  #vainLooks = 0;
 
   /** Looks at it from now on, until it sleeps. */
   wake(pollable: Pollable): void {
@@ -83,19 +86,29 @@ export class Poller {
     this.#run();
   };
 
+  // No more than a few looks: microtasks of others, which may lead to an answer, go in between.
   #run(): void {
-    for (let looks = 1; ; looks++) {
-      let isFound = false;
+    let isFound = false;
+    for (let looks = this.#isAtWork() ? 1 : looksPerClock; looks > 0 && !isFound; looks--) {
       for (const pollable of this.#awake) if (pollable.poll()) isFound = true;
-      if (isFound || this.#awake.size === 0) break;
-      if (looks > 1 && looks % looksPerClock !== 0) continue;
-      const now = Bun.nanoseconds();
-      for (const pollable of this.#awake) {
-        if (pollable.pollUntilNs <= now && pollable.sleep()) this.#awake.delete(pollable);
-      }
-      if (now - this.#turnStartedNs > turnNs) break;
+      this.#vainLooks += 1;
     }
+    if (isFound) this.#vainLooks = 0;
+    else if (this.#vainLooks >= looksPerClock) this.#letSleep();
     this.#schedule();
+  }
+
+  #isAtWork(): boolean {
+    for (const pollable of this.#awake) if (pollable.isAtWork) return true;
+    return false;
+  }
+
+  #letSleep(): void {
+    this.#vainLooks = 0;
+    const now = Bun.nanoseconds();
+    for (const pollable of this.#awake) {
+      if (pollable.pollUntilNs <= now && pollable.sleep()) this.#awake.delete(pollable);
+    }
   }
 }
 

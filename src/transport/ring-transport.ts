@@ -60,7 +60,9 @@ export class RingTransport implements Transport, Pollable {
   // 1.4.5 writes past its own memory when a text grows while it is being decoded).
   readonly #chunk = new Uint8Array(maxChunkBytes);
   #isDelivering = false;
-  // Something went out while the last chunk was taken: it was a request, and has been answered.
+  // Something was taken, and nothing has gone out since: perhaps a request that is being answered.
+  #isAnswerDue = false;
+  // What was taken last was a request, and has been answered.
   #hasAnswered = false;
   // Until when it is worth looking for an answer, and for another request.
   #answerUntilNs = 0;
@@ -70,6 +72,8 @@ export class RingTransport implements Transport, Pollable {
   #isClosed = false;
   // When something was last taken from the ring.
   #lastTakenNs = 0;
+  // And how long after what was taken before it.
+  #pauseNs = 0;
   #skipCount = 0;
   #skipsLeft = 0;
 
@@ -92,6 +96,10 @@ export class RingTransport implements Transport, Pollable {
     return this.isAwaited && this.#answerUntilNs > this.#requestUntilNs
       ? this.#answerUntilNs
       : this.#requestUntilNs;
+  }
+
+  get isAtWork(): boolean {
+    return this.#isAnswerDue || this.#unpublishedFrames > 0;
   }
 
   get unsentBytes(): number {
@@ -150,7 +158,14 @@ export class RingTransport implements Transport, Pollable {
     this.#isWriteBegun = false;
     this.#waitIfFull();
     // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
-    if (isAwake && this.isAwaited && !this.#isDelivering) this.#expect();
+    if (this.#isDelivering) return;
+    if (this.isAwaited) {
+      if (isAwake) this.#expect();
+    } else if (this.#hasAnswered) {
+      // By a handler that took its time.
+      this.#expectRequest(Bun.nanoseconds());
+      if (this.#requestUntilNs > 0) this.#awake();
+    }
   }
 
   // Lets the other side see what is written. Returns whether it was awake.
@@ -160,7 +175,9 @@ export class RingTransport implements Transport, Pollable {
     if (byteCount === 0) return true;
     this.#isWriteBegun = true;
     this.sent.byteCount += byteCount;
-    if (this.#isDelivering) this.#hasAnswered = true;
+    // What goes out later while something is awaited may as well be another request.
+    if (this.#isDelivering || !this.isAwaited) this.#hasAnswered = this.#isAnswerDue;
+    this.#isAnswerDue = false;
     if (!this.#writer.takeSleep()) return true;
     this.#doorbell.ring();
     return false;
@@ -265,14 +282,19 @@ export class RingTransport implements Transport, Pollable {
   // After something was found: is more to be looked for?
   #found(): void {
     const now = Bun.nanoseconds();
-    const pause = now - this.#lastTakenNs;
+    this.#pauseNs = now - this.#lastTakenNs;
     this.#lastTakenNs = now;
     if (!this.#mayPoll) return;
     if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
     if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
-    if (!this.#hasAnswered) return;
+    if (this.#hasAnswered) this.#expectRequest(now);
+  }
+
+  // After an answer: another request is worth a look, if the last one came soon.
+  #expectRequest(now: number): void {
     this.#hasAnswered = false;
-    if (pause >= shortPauseNs) {
+    if (!this.#mayPoll) return;
+    if (this.#pauseNs >= shortPauseNs) {
       this.#requestUntilNs = 0;
     } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
@@ -312,6 +334,7 @@ export class RingTransport implements Transport, Pollable {
         if (byteCount === 0 || this.#receiver === undefined) break;
         const { at } = this.#reader;
         this.#chunk.set(this.#memory.subarray(at, at + byteCount));
+        this.#isAnswerDue = true;
         this.#receiver.receive(this.#chunk, 0, byteCount);
         this.#reader.advance(byteCount);
         taken += byteCount;
