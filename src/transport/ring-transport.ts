@@ -21,7 +21,8 @@ const maxLoopBytes = 128;
 const pollNs = 50_000;
 // After an answer, the next request is looked for so long, if this one came so soon after the last.
 const shortPauseNs = 150_000;
-// The other side may start on the first frames of a turn while the others are being written.
+// The other side may start on the first frames of a turn while the others are being written; if it
+// is awake, on the very first.
 const publishFrames = 8;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
@@ -54,6 +55,8 @@ export class RingTransport implements Transport, Pollable {
   #unpublishedFrames = 0;
   // Something has been published since the last flush: for the count of writes.
   #isWriteBegun = false;
+  // Something has been published, and perhaps its reader sleeps.
+  #isBellDue = false;
   // The reader has been asked to ring when it has read something.
   #isWaiting = false;
   #receiver: Receiver | undefined;
@@ -153,6 +156,7 @@ export class RingTransport implements Transport, Pollable {
     this.#writer.written(end);
     this.#unpublishedFrames += 1;
     if (this.#unpublishedFrames >= publishFrames) this.#publish();
+    else if (!this.#isWriteBegun) this.#show();
   }
 
   flush(): void {
@@ -173,19 +177,26 @@ export class RingTransport implements Transport, Pollable {
     }
   }
 
-  // Lets the other side see what is written. Returns whether it was awake.
+  // Lets the other side see what is written, and wakes it. Returns whether it was awake.
   #publish(): boolean {
-    this.#unpublishedFrames = 0;
-    const byteCount = this.#writer.publish();
-    if (byteCount === 0) return true;
-    this.#isWriteBegun = true;
-    this.sent.byteCount += byteCount;
-    // What goes out later while something is awaited may as well be another request.
-    if (this.#isDelivering || !this.isAwaited) this.#hasAnswered = this.#isAnswerDue;
-    this.#isAnswerDue = false;
+    this.#show();
+    if (!this.#isBellDue) return true;
+    this.#isBellDue = false;
     if (!this.#writer.takeSleep()) return true;
     this.#doorbell.ring();
     return false;
+  }
+
+  #show(): void {
+    this.#unpublishedFrames = 0;
+    const byteCount = this.#writer.publish();
+    if (byteCount === 0) return;
+    this.#isWriteBegun = true;
+    this.#isBellDue = true;
+    this.sent.byteCount += byteCount;
+    // What goes out later while something is awaited may as well be another request.
+    if (this.#isAnswerDue && (this.#isDelivering || !this.isAwaited)) this.#hasAnswered = true;
+    this.#isAnswerDue = false;
   }
 
   ref(): void {
