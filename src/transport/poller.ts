@@ -92,14 +92,16 @@ export class Poller {
 
   // No more than a few looks: microtasks of others, which may lead to an answer, go in between.
   #run(): void {
+    const isWanted = this.#isWanted();
     let isFound = false;
-    for (let looks = this.#isAtWork() ? 1 : looksPerClock; looks > 0 && !isFound; looks--) {
+    const mostLooks = isWanted && !this.#isAtWork() ? looksPerClock : 1;
+    for (let looks = 0; looks < mostLooks && !isFound; looks++) {
       // Backwards: what ends while it is looked at is taken out.
       for (let i = this.#awake.length - 1; i >= 0; i--) if (this.#awake[i]?.poll()) isFound = true;
       this.#vainLooks += 1;
     }
     if (isFound) this.#vainLooks = 0;
-    else if (this.#vainLooks >= looksPerClock) this.#letSleep();
+    else if (!isWanted || this.#vainLooks >= looksPerClock) this.#letSleep();
     this.#schedule();
   }
 
