@@ -195,7 +195,8 @@ export class FrameOutlet {
   // the first ones do not wait for the last.
   #flushLongBatch(): void {
     this.#batchFrames += 1;
-    if (this.#batchFrames === 1) this.#batchStartMs = performance.now();
+    // Most batches are of one frame, and need no clock.
+    if (this.#batchFrames === 2) this.#batchStartMs = performance.now();
     if (this.#transport.unsentBytes >= flushBytes) this.#transport.flush();
     else if (this.#batchFrames % framesPerLook === 0) {
       const now = performance.now();
