@@ -217,16 +217,18 @@ export class RingTransport implements Transport, Pollable {
   poll(): boolean {
     if (this.#end !== undefined) return false;
     if (this.#isWaiting && !this.isCongested) this.#wasRead();
-    let isFound = false;
+    const wasAwaited = this.isAwaited;
     try {
-      isFound = this.#reader.byteCount > 0;
-      if (isFound) this.#deliver();
+      if (this.#reader.byteCount === 0) return false;
+      if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
+      this.#deliver();
     } catch (error) {
       this.#ended(error as Error);
       return false;
     }
-    if (isFound) this.#found();
-    return isFound;
+    // When the last answer has come there is nothing to look for, and no need of a clock.
+    if (this.isAwaited || !wasAwaited || this.#hasAnswered) this.#found();
+    return true;
   }
 
   sleep(): boolean {
@@ -305,7 +307,6 @@ export class RingTransport implements Transport, Pollable {
     this.#pauseNs = now - this.#lastTakenNs;
     this.#lastTakenNs = now;
     if (!this.#mayPoll) return;
-    if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
     if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
     if (this.#hasAnswered) this.#expectRequest(now);
   }
