@@ -5,11 +5,12 @@
 
 import { availableParallelism } from "node:os";
 
+import { BriefLook } from "./brief-look.ts";
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { poller, type Pollable } from "./poller.ts";
 import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
 import { SendBuffer } from "./send-buffer.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import type { BlockingTransport, DescriptorIo, Receiver } from "./transport.ts";
 
 /** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
 const highWaterBytes = 64 * 1024;
@@ -35,8 +36,9 @@ export interface RingTransportOptions {
   readonly poll?: boolean | undefined;
 }
 
-export class RingTransport implements Transport, Pollable {
+export class RingTransport implements BlockingTransport, Pollable {
   readonly kind = "ring";
+  readonly canBlock = true;
   readonly sent = { writeCount: 0, byteCount: 0 };
   isAwaited = false;
   buffer: Uint8Array;
@@ -46,6 +48,10 @@ export class RingTransport implements Transport, Pollable {
   readonly #writer: RingWriter;
   readonly #reader: RingReader;
   readonly #doorbell: DoorbellSocket;
+  /** The doorbell's. */
+  readonly readFd: number;
+  readonly writeFd = undefined;
+  readonly #look = new BriefLook();
   readonly #mayPoll: boolean;
   // What did not fit. While there is something in it, everything goes behind it.
   readonly #spare = new SendBuffer();
@@ -90,6 +96,7 @@ export class RingTransport implements Transport, Pollable {
     this.buffer = memory;
     this.view = this.#memoryView;
     this.#mayPoll = poll && availableParallelism() > 1;
+    this.readFd = socketFd;
     this.#doorbell = connectDoorbell(socketFd, {
       rung: () => this.#rung(),
       gone: (cause) => this.#peerGone(cause),
@@ -229,6 +236,27 @@ export class RingTransport implements Transport, Pollable {
     // When the last answer has come there is nothing to look for, and no need of a clock.
     if (this.isAwaited || !wasAwaited || this.#hasAnswered) this.#found();
     return true;
+  }
+
+  takeNow(): boolean {
+    return this.#mayPoll ? this.#look.until(this.#take) : this.poll();
+  }
+
+  readonly #take = (): boolean => this.#end !== undefined || this.poll();
+
+  willWait(): boolean {
+    return this.sleep();
+  }
+
+  hasWaited(io: DescriptorIo): void {
+    this.#reader.wake();
+    const byteCount = this.#doorbell.silence(io);
+    if (byteCount === 0) this.#peerGone(undefined);
+    else if (byteCount > 0 && this.#isWaiting) this.#wasRead();
+  }
+
+  resume(): void {
+    if (!this.#isClosed && this.#end === undefined) this.#awake();
   }
 
   sleep(): boolean {
