@@ -224,18 +224,16 @@ export class RingTransport implements BlockingTransport, Pollable {
   poll(): boolean {
     if (this.#end !== undefined) return false;
     if (this.#isWaiting && !this.isCongested) this.#wasRead();
-    const wasAwaited = this.isAwaited;
+    let isFound = false;
     try {
-      if (this.#reader.byteCount === 0) return false;
-      if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
-      this.#deliver();
+      isFound = this.#reader.byteCount > 0;
+      if (isFound) this.#deliver();
     } catch (error) {
       this.#ended(error as Error);
       return false;
     }
-    // When the last answer has come there is nothing to look for, and no need of a clock.
-    if (this.isAwaited || !wasAwaited || this.#hasAnswered) this.#found();
-    return true;
+    if (isFound) this.#found();
+    return isFound;
   }
 
   takeNow(): boolean {
@@ -335,6 +333,7 @@ export class RingTransport implements BlockingTransport, Pollable {
     this.#pauseNs = now - this.#lastTakenNs;
     this.#lastTakenNs = now;
     if (!this.#mayPoll) return;
+    if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
     if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
     if (this.#hasAnswered) this.#expectRequest(now);
   }
