@@ -26,6 +26,10 @@ const controlBytes = 256;
 const dataAt = 4096;
 const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48 };
 
+// Up to here a loop over words is the faster way to copy: it takes a fourth of what a view and `set`
+// take for a small frame.
+const maxLoopBytes = 128;
+
 /** Bytes of one ring. A power of two. */
 export const ringBytes = 1024 * 1024;
 
@@ -155,11 +159,15 @@ export class RingWriter {
 /** The reading end of one ring. */
 export class RingReader {
   readonly #control: Int32Array;
+  readonly #memory: Uint8Array;
+  readonly #words: Int32Array;
   readonly #start: number;
   #read = 0;
 
   constructor(memory: Uint8Array, index: number) {
     this.#control = controlOf(memory, index);
+    this.#memory = memory;
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength >> 2);
     this.#start = dataAt + index * ringBytes;
   }
 
@@ -181,6 +189,23 @@ export class RingReader {
   /** Bytes from {@link at} to the end of the ring's memory. */
   get bytesToEnd(): number {
     return ringBytes - (this.#read & (ringBytes - 1));
+  }
+
+  /**
+   * Copies so many bytes from {@link at}, which are all there, to the front of `chunk`; `words` is
+   * the same memory. Returns where in the chunk they begin: a few others may come before and behind.
+   */
+  copy(byteCount: number, chunk: Uint8Array, words: Int32Array): number {
+    const { at } = this;
+    if (byteCount > maxLoopBytes) {
+      chunk.set(this.#memory.subarray(at, at + byteCount));
+      return 0;
+    }
+    const end = (at + byteCount + 3) >> 2;
+    for (let from = at >> 2, to = 0; from < end; from++, to++) {
+      words[to] = this.#words[from] as number;
+    }
+    return at & 3;
   }
 
   /** Gives the room of so many bytes back. */
