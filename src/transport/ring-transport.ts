@@ -5,6 +5,7 @@
 
 import { availableParallelism } from "node:os";
 
+import { crowd } from "./crowd.ts";
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { poller, type Pollable } from "./poller.ts";
 import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
@@ -23,6 +24,8 @@ const shortPauseNs = 150_000;
 const publishFrames = 8;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
+
+const cores = availableParallelism();
 
 export interface RingTransportOptions {
   /** Both rings, zeroed before either side starts. */
@@ -46,6 +49,9 @@ export class RingTransport implements Transport, Pollable {
   readonly #reader: RingReader;
   readonly #doorbell: DoorbellSocket;
   readonly #mayPoll: boolean;
+  readonly #member = crowd.join();
+  // More processes are busy than there are cores: whoever polls takes the core of one that works.
+  #isCrowded = false;
   // What did not fit. While there is something in it, everything goes behind it.
   readonly #spare = new SendBuffer();
   #isInSpare = false;
@@ -81,7 +87,7 @@ export class RingTransport implements Transport, Pollable {
     this.#memoryView = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     this.buffer = memory;
     this.view = this.#memoryView;
-    this.#mayPoll = poll && availableParallelism() > 1;
+    this.#mayPoll = poll && cores > 1;
     this.#doorbell = connectDoorbell(socketFd, {
       rung: () => this.#rung(),
       gone: (cause) => this.#peerGone(cause),
@@ -139,7 +145,8 @@ export class RingTransport implements Transport, Pollable {
     }
     this.#writer.written(end);
     this.#unpublishedFrames += 1;
-    if (this.#unpublishedFrames >= publishFrames) this.#publish();
+    // In a crowd it has no core to start on.
+    if (this.#unpublishedFrames >= publishFrames && !this.#isCrowded) this.#publish();
   }
 
   flush(): void {
@@ -248,7 +255,7 @@ export class RingTransport implements Transport, Pollable {
 
   // An answer is due: worth a look, if it has been worth it lately.
   #expect(): void {
-    if (!this.#mayPoll) return;
+    if (!this.#mayPoll || this.#isCrowded) return;
     if (this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
       return;
@@ -268,6 +275,13 @@ export class RingTransport implements Transport, Pollable {
     const pause = now - this.#lastTakenNs;
     this.#lastTakenNs = now;
     if (!this.#mayPoll) return;
+    this.#lookAround(now);
+    if (this.#isCrowded) {
+      this.#hasAnswered = false;
+      this.#answerUntilNs = 0;
+      this.#requestUntilNs = 0;
+      return;
+    }
     if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
     if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
     if (!this.#hasAnswered) return;
@@ -279,6 +293,14 @@ export class RingTransport implements Transport, Pollable {
     } else {
       this.#requestUntilNs = now + shortPauseNs;
     }
+  }
+
+  // Both ends count the same processes: their own, those at its connections and those at the peer's.
+  #lookAround(now: number): void {
+    crowd.found(this.#member, now);
+    const own = Math.max(1, crowd.busyCount);
+    this.#writer.tellBusy(own);
+    this.#isCrowded = own + Math.max(1, this.#reader.busyCount) > cores;
   }
 
   #lookedInVain(): void {
