@@ -36,6 +36,13 @@ export class Poller {
     this.#schedule();
   }
 
+  /** Looks at it now, since something has come, and then until it sleeps. */
+  look(pollable: Pollable): void {
+    if (this.#awake.has(pollable)) return;
+    if (pollable.poll() && pollable.pollUntilNs === 0 && pollable.sleep()) return;
+    this.wake(pollable);
+  }
+
   /** Forgets it. */
   remove(pollable: Pollable): void {
     this.#awake.delete(pollable);

@@ -315,7 +315,8 @@ export class RingTransport implements Transport, Pollable {
   #awakeForBell(): void {
     if (this.#isClosed || this.#end !== undefined) return;
     if (this.#isWaiting) this.#wasRead();
-    this.#awake();
+    if (!poller.isAwake(this)) this.#reader.wake();
+    poller.look(this);
   }
 
   #wasRead(): void {
