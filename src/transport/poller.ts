@@ -35,11 +35,26 @@ export class Poller {
 
   /** Looks at it from now on, until it sleeps. */
   wake(pollable: Pollable): void {
-    if (!this.#awake.includes(pollable)) {
-      if (this.#awake.length === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
-      this.#awake.push(pollable);
+    this.#add(pollable);
+    this.#schedule();
+  }
+
+  /** Looks at it now, since something has come; from then on only if it is worth it. */
+  look(pollable: Pollable): void {
+    if (this.#awake.includes(pollable)) return;
+    this.#add(pollable);
+    pollable.poll();
+    // Not by a turn of the event loop, which costs as much as the wake. It may have ended meanwhile.
+    if (pollable.pollUntilNs === 0 && this.#awake.includes(pollable) && pollable.sleep()) {
+      this.remove(pollable);
     }
     this.#schedule();
+  }
+
+  #add(pollable: Pollable): void {
+    if (this.#awake.includes(pollable)) return;
+    if (this.#awake.length === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
+    this.#awake.push(pollable);
   }
 
   /** Forgets it. */

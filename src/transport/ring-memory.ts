@@ -11,6 +11,7 @@
 //       64  how much has been read: the reader's
 //      128  1 while the reader sleeps: it wants the doorbell when something comes
 //      192  1 while the writer waits: it wants the doorbell when room comes
+//      196  how many connections of the writer's process are busy: a hint
 //
 // Each ring has one writer and one reader. Why nothing is missed: a reader that goes to sleep stores
 // its flag and then loads the count once more; a writer stores the count and then loads the flag.
@@ -24,7 +25,7 @@
 
 const controlBytes = 256;
 const dataAt = 4096;
-const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48 };
+const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48, busy: 49 };
 
 // Up to here a loop over words is the faster way to copy: it takes a fourth of what a view and `set`
 // take for a small frame.
@@ -71,6 +72,7 @@ export class RingWriter {
   #published = 0;
   // What the reader had read when it was last looked at.
   #read = 0;
+  #busyCount = 0;
 
   constructor(memory: Uint8Array, index: number) {
     this.#control = controlOf(memory, index);
@@ -135,6 +137,13 @@ export class RingWriter {
     return byteCount;
   }
 
+  /** Tells the reader how many connections of this process are busy. */
+  tellBusy(count: number): void {
+    if (count === this.#busyCount) return;
+    this.#busyCount = count;
+    Atomics.store(this.#control, words.busy, count);
+  }
+
   /** After {@link publish}: whether the reader sleeps. It is told once. */
   takeSleep(): boolean {
     return (
@@ -179,6 +188,11 @@ export class RingReader {
     throw new Error(
       `the other side has written up to ${written} of a ring of which ${this.#read} are read`,
     );
+  }
+
+  /** How many connections of the other process are busy, if it is to be believed. */
+  get busyCount(): number {
+    return load(this.#control, words.busy);
   }
 
   /** Where in the memory the next byte is. */

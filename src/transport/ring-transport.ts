@@ -3,10 +3,10 @@
 // No system call while both sides are awake. See ring-memory.ts for the memory, and poller.ts for
 // who is awake and for how long.
 
-import { availableParallelism } from "node:os";
-
 import { BriefLook } from "./brief-look.ts";
+import { crowd as crowdOfProcess, type Crowd } from "./crowd.ts";
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
+import { Patience } from "./patience.ts";
 import { poller, type Pollable } from "./poller.ts";
 import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
 import { SendBuffer } from "./send-buffer.ts";
@@ -16,15 +16,9 @@ import type { BlockingTransport, DescriptorIo, Receiver } from "./transport.ts";
 const highWaterBytes = 64 * 1024;
 // What a receiver is given at a time: the writer gets the room back piece by piece.
 const maxChunkBytes = 64 * 1024;
-// How long it is worth looking for an answer.
-const pollNs = 50_000;
-// After an answer, the next request is looked for so long, if this one came so soon after the last.
-const shortPauseNs = 150_000;
 // The other side may start on the first frames of a turn while the others are being written; if it
 // is awake, on the very first.
 const publishFrames = 8;
-// Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
-const maxSkipCount = 31;
 
 export interface RingTransportOptions {
   /** Both rings, zeroed before either side starts. */
@@ -34,6 +28,8 @@ export interface RingTransportOptions {
   readonly socketFd: number;
   /** Look at the memory before sleeping. @defaultValue true, with more than one core */
   readonly poll?: boolean | undefined;
+  /** Who else wants a core. @defaultValue all rings of this process */
+  readonly crowd?: Crowd | undefined;
 }
 
 export class RingTransport implements BlockingTransport, Pollable {
@@ -52,7 +48,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   readonly readFd: number;
   readonly writeFd = undefined;
   readonly #look = new BriefLook();
-  readonly #mayPoll: boolean;
+  readonly #patience: Patience;
   // What did not fit. While there is something in it, everything goes behind it.
   readonly #spare = new SendBuffer();
   #isInSpare = false;
@@ -74,20 +70,17 @@ export class RingTransport implements BlockingTransport, Pollable {
   #isAnswerDue = false;
   // What was taken last was a request, and has been answered.
   #hasAnswered = false;
-  // Until when it is worth looking for an answer, and for another request.
-  #answerUntilNs = 0;
-  #requestUntilNs = 0;
   #isPeerGone = false;
   #end: { readonly cause: Error | undefined } | undefined;
   #isClosed = false;
-  // When something was last taken from the ring.
-  #lastTakenNs = 0;
-  // And how long after what was taken before it.
-  #pauseNs = 0;
-  #skipCount = 0;
-  #skipsLeft = 0;
 
-  constructor({ memory, side, socketFd, poll = true }: RingTransportOptions) {
+  constructor({
+    memory,
+    side,
+    socketFd,
+    poll = true,
+    crowd = crowdOfProcess,
+  }: RingTransportOptions) {
     const { writer, reader } = ringEnds(memory, side);
     this.#writer = writer;
     this.#reader = reader;
@@ -95,7 +88,7 @@ export class RingTransport implements BlockingTransport, Pollable {
     this.#memoryView = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     this.buffer = memory;
     this.view = this.#memoryView;
-    this.#mayPoll = poll && availableParallelism() > 1;
+    this.#patience = new Patience(poll, crowd);
     this.readFd = socketFd;
     this.#doorbell = connectDoorbell(socketFd, {
       rung: () => this.#rung(),
@@ -104,9 +97,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   get pollUntilNs(): number {
-    return this.isAwaited && this.#answerUntilNs > this.#requestUntilNs
-      ? this.#answerUntilNs
-      : this.#requestUntilNs;
+    return this.#patience.untilNs(this.isAwaited);
   }
 
   get isAtWork(): boolean {
@@ -158,6 +149,8 @@ export class RingTransport implements BlockingTransport, Pollable {
     }
     this.#writer.written(end);
     this.#unpublishedFrames += 1;
+    // In a crowd it has no core to start on.
+    if (this.#patience.isCrowded) return;
     if (this.#unpublishedFrames >= publishFrames) this.#publish();
     else if (!this.#isWriteBegun) this.#show();
   }
@@ -172,11 +165,11 @@ export class RingTransport implements BlockingTransport, Pollable {
     // Whoever was asleep takes a while to wake: nothing is looked for meanwhile.
     if (this.#isDelivering) return;
     if (this.isAwaited) {
-      if (isAwake) this.#expect();
+      if (isAwake && this.#patience.expectAnswer()) this.#awake();
     } else if (this.#hasAnswered) {
       // By a handler that took its time.
-      this.#expectRequest(Bun.nanoseconds());
-      if (this.#requestUntilNs > 0) this.#awake();
+      this.#hasAnswered = false;
+      if (this.#patience.expectRequest(Bun.nanoseconds())) this.#awake();
     }
   }
 
@@ -237,7 +230,8 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   takeNow(): boolean {
-    return this.#mayPoll ? this.#look.until(this.#take) : this.poll();
+    const { mayLook, isCrowded } = this.#patience;
+    return mayLook && !isCrowded ? this.#look.until(this.#take) : this.poll();
   }
 
   readonly #take = (): boolean => this.#end !== undefined || this.poll();
@@ -258,9 +252,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   sleep(): boolean {
-    if (this.pollUntilNs > 0) this.#lookedInVain();
-    this.#answerUntilNs = 0;
-    this.#requestUntilNs = 0;
+    this.#patience.rest(this.isAwaited);
     try {
       return this.#reader.sleep();
     } catch (error) {
@@ -311,49 +303,18 @@ export class RingTransport implements BlockingTransport, Pollable {
     });
   }
 
-  // An answer is due: worth a look, if it has been worth it lately.
-  #expect(): void {
-    if (!this.#mayPoll) return;
-    if (this.#skipsLeft > 0) {
-      this.#skipsLeft -= 1;
-      return;
-    }
-    this.#answerUntilNs = Bun.nanoseconds() + pollNs;
-    this.#awake();
-  }
-
   #awake(): void {
     if (!poller.isAwake(this)) this.#reader.wake();
     poller.wake(this);
   }
 
-  // After something was found: is more to be looked for?
   #found(): void {
     const now = Bun.nanoseconds();
-    this.#pauseNs = now - this.#lastTakenNs;
-    this.#lastTakenNs = now;
-    if (!this.#mayPoll) return;
-    if (this.pollUntilNs > 0) this.#skipCount >>= 1; // it was worth it
-    if (this.#answerUntilNs > 0) this.#answerUntilNs = now + pollNs;
-    if (this.#hasAnswered) this.#expectRequest(now);
-  }
-
-  // After an answer: another request is worth a look, if the last one came soon.
-  #expectRequest(now: number): void {
+    const patience = this.#patience;
+    this.#writer.tellBusy(patience.found(now, this.isAwaited, this.#reader.busyCount));
+    if (!this.#hasAnswered) return;
     this.#hasAnswered = false;
-    if (!this.#mayPoll) return;
-    if (this.#pauseNs >= shortPauseNs) {
-      this.#requestUntilNs = 0;
-    } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
-      this.#skipsLeft -= 1;
-    } else {
-      this.#requestUntilNs = now + shortPauseNs;
-    }
-  }
-
-  #lookedInVain(): void {
-    this.#skipCount = Math.min(maxSkipCount, this.#skipCount * 2 + 1);
-    this.#skipsLeft = this.#skipCount;
+    patience.expectRequest(now);
   }
 
   #rung(): void {
@@ -363,7 +324,8 @@ export class RingTransport implements BlockingTransport, Pollable {
   #awakeForBell(): void {
     if (this.#isClosed || this.#end !== undefined) return;
     if (this.#isWaiting) this.#wasRead();
-    this.#awake();
+    if (!poller.isAwake(this)) this.#reader.wake();
+    poller.look(this);
   }
 
   #wasRead(): void {
