@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 
+import { nowNs } from "./clock.ts";
 import type { Crowd } from "./crowd.ts";
 
 // How long it is worth looking for an answer.
@@ -49,19 +50,19 @@ export class Patience {
       this.#skipsLeft -= 1;
       return false;
     }
-    this.#answerUntilNs = Bun.nanoseconds() + answerNs;
+    this.#answerUntilNs = nowNs() + answerNs;
     return true;
   }
 
   /** A request has been answered: another is worth a look, if this one came soon. */
-  expectRequest(nowNs: number): boolean {
+  expectRequest(atNs: number): boolean {
     if (!this.mayLook || this.isCrowded) return false;
     if (this.#pauseNs >= shortPauseNs) {
       this.#requestUntilNs = 0;
     } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
     } else {
-      this.#requestUntilNs = nowNs + shortPauseNs;
+      this.#requestUntilNs = atNs + shortPauseNs;
     }
     return this.#requestUntilNs > 0;
   }
@@ -70,10 +71,10 @@ export class Patience {
    * Something was there. `peerBusyCount`: busy connections of the other process, as it says.
    * Returns those of this one.
    */
-  found(nowNs: number, isAwaited: boolean, peerBusyCount: number): number {
-    this.#pauseNs = nowNs - this.#foundNs;
-    this.#foundNs = nowNs;
-    this.#crowd.found(this.#member, nowNs);
+  found(atNs: number, isAwaited: boolean, peerBusyCount: number): number {
+    this.#pauseNs = atNs - this.#foundNs;
+    this.#foundNs = atNs;
+    this.#crowd.found(this.#member, atNs);
     const busyCount = Math.max(1, this.#crowd.busyCount);
     // Both ends come to the same sum: their own process, those at its connections, and those at the
     // other connections of the peer.
@@ -83,7 +84,7 @@ export class Patience {
       this.#requestUntilNs = 0;
     } else {
       if (this.untilNs(isAwaited) > 0) this.#skipCount >>= 1; // it was worth it
-      if (this.#answerUntilNs > 0) this.#answerUntilNs = nowNs + answerNs;
+      if (this.#answerUntilNs > 0) this.#answerUntilNs = atNs + answerNs;
     }
     return busyCount;
   }

@@ -4,6 +4,7 @@
 // who is awake and for how long.
 
 import { BriefLook } from "./brief-look.ts";
+import { nowNs } from "./clock.ts";
 import { crowd as crowdOfProcess, type Crowd } from "./crowd.ts";
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { Patience } from "./patience.ts";
@@ -169,7 +170,7 @@ export class RingTransport implements BlockingTransport, Pollable {
     } else if (this.#hasAnswered) {
       // By a handler that took its time.
       this.#hasAnswered = false;
-      if (this.#patience.expectRequest(Bun.nanoseconds())) this.#awake();
+      if (this.#patience.expectRequest(nowNs())) this.#awake();
     }
   }
 
@@ -309,7 +310,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   #found(): void {
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     const patience = this.#patience;
     this.#writer.tellBusy(patience.found(now, this.isAwaited, this.#reader.busyCount));
     if (!this.#hasAnswered) return;
