@@ -7,7 +7,7 @@
 //     uint32 first_method_id = 4;
 //   }
 
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { eachField, FieldWriter, WireType } from "../protobuf/fields.ts";
 
 export interface ServicePayload {
   /** The full name. */
@@ -20,11 +20,10 @@ export interface ServicePayload {
 }
 
 export function encodeService(service: ServicePayload): Uint8Array {
-  const writer = new BinaryWriter();
-  writer.tag(1, WireType.LengthDelimited).string(service.name);
-  for (const version of service.versions) writer.tag(2, WireType.Varint).uint32(version);
-  for (const method of service.methods) writer.tag(3, WireType.LengthDelimited).string(method);
-  if (service.firstMethodId > 0) writer.tag(4, WireType.Varint).uint32(service.firstMethodId);
+  const writer = new FieldWriter().string(1, service.name);
+  for (const version of service.versions) writer.uint32(2, version);
+  for (const method of service.methods) writer.string(3, method);
+  if (service.firstMethodId > 0) writer.uint32(4, service.firstMethodId);
   return writer.finish();
 }
 
@@ -41,26 +40,4 @@ export function decodeService(bytes: Uint8Array): ServicePayload {
     return true;
   });
   return service;
-}
-
-// More than any peer has to say: method ids have 16 bits. A message of many empty fields would
-// make objects of far more memory than it has bytes.
-const maxFieldCount = 70_000;
-
-/**
- * Goes through a message. `read` says whether it took the field's value; one that it did not take
- * is skipped.
- *
- * @throws {Error} The bytes are not protobuf, or there are more fields than anybody needs.
- */
-export function eachField(
-  bytes: Uint8Array,
-  read: (field: number, wireType: WireType, reader: BinaryReader) => boolean,
-): void {
-  const reader = new BinaryReader(bytes);
-  for (let count = 1; reader.pos < reader.len; count++) {
-    if (count > maxFieldCount) throw new Error(`more than ${maxFieldCount} fields`);
-    const [field, wireType] = reader.tag();
-    if (!read(field, wireType, reader)) reader.skip(wireType, field);
-  }
 }
