@@ -1,12 +1,10 @@
 // A plugin's main: answers one host, and resolves when that has gone.
 
-import { closeSync, fstatSync } from "node:fs";
-import { basename } from "node:path";
-
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
 import type { HelloTransport } from "../handshake/hello.ts";
+import { closeDescriptor, isSocket } from "../process/descriptor.ts";
 import { mapMemory } from "../process/shared-memory.ts";
 import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
 import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
@@ -177,9 +175,9 @@ function transportOf(
 
 function ringMemory(fd: number): Uint8Array | undefined {
   try {
-    if (fstatSync(fd).size !== ringMemoryBytes) return undefined;
+    if (Bun.file(fd).size !== ringMemoryBytes) return undefined;
     const memory = mapMemory(fd);
-    closeSync(fd);
+    closeDescriptor(fd);
     return memory;
   } catch {
     return undefined; // the next transport, then
@@ -198,16 +196,8 @@ function attachStdio(answer: Uint8Array): {
   };
 }
 
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket();
-  } catch {
-    return false;
-  }
-}
-
 function frameTracer(): ConnectionEvents["onFrame"] {
   if (process.env[traceVariable] !== "1") return undefined;
-  const name = basename(process.argv[1] ?? "plugin");
+  const [name] = (process.argv[1] ?? "plugin").split("/").slice(-1);
   return (...frame) => console.error(traceLine(`${name} ${process.pid}`, ...frame));
 }

@@ -4,18 +4,24 @@
 // here has a way without it.
 
 import type * as Ffi from "bun:ffi";
-import { closeSync, ftruncateSync } from "node:fs";
+
+import { nodeFs } from "../transport/node-fs.ts";
 
 /** Set to `1` to do without bun:ffi. */
 export const noFfiVariable = "PLUG_NO_FFI";
 
 // Values of Linux; fcntl is not called elsewhere.
 const cloexecFlag = 0o2000000;
+const getDescriptorFlags = 1;
 const setFlags = 4;
 const nonBlockFlag = 0o4000;
 const memfdFlags = 0x1 | 0x2; // close on exec, allow sealing
 const addSeals = 1033;
 const sizeSeals = 0x1 | 0x2 | 0x4; // seal the seals, shrink, grow
+// Of getsockopt and lseek, on Linux.
+const socketLevel = 1;
+const socketType = 3;
+const fromCurrent = 1;
 const accessFlags = { read: 0, write: 1 } as const;
 
 const linuxNames = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libc.so"];
@@ -28,6 +34,16 @@ interface Libc {
   dup2(other: number, fd: number): void;
   /** Another descriptor for the same thing. */
   dup(fd: number): number;
+  /** Bytes that were read, 0 at the end, or -1 if that failed. Waits for what is to come. */
+  read(fd: number, buffer: Uint8Array): number;
+  /** Bytes that were taken, or -1 if that failed. */
+  write(fd: number, bytes: Uint8Array): number;
+  /** Whether it is closed now. */
+  close(fd: number): boolean;
+  /** False also for what is closed; undefined where that cannot be said. */
+  isSocket(fd: number): boolean | undefined;
+  /** Neither a file nor a device nor a terminal; undefined where that cannot be said. */
+  isPipeOrSocket(fd: number): boolean | undefined;
   /**
    * A descriptor of new memory, all zero, whose size nobody can change; it does not pass to other
    * children. Undefined where the system has none.
@@ -63,6 +79,15 @@ function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     // Variadic in C; on Linux its arguments travel as if it were not.
     fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
     memfd_create: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+    read: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+    write: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+    close: { args: [FFIType.i32], returns: FFIType.i32 },
+    isatty: { args: [FFIType.i32], returns: FFIType.i32 },
+    lseek: { args: [FFIType.i32, FFIType.i64_fast, FFIType.i32], returns: FFIType.i64_fast },
+    getsockopt: {
+      args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr],
+      returns: FFIType.i32,
+    },
   });
   if (symbols === undefined) return undefined;
   return {
@@ -73,16 +98,28 @@ function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     },
     dup: (fd) => check("dup", symbols.dup(fd)),
     dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    read: (fd, buffer) => symbols.read(fd, ptr(buffer), buffer.byteLength),
+    write: (fd, bytes) => symbols.write(fd, ptr(bytes), bytes.byteLength),
+    close: (fd) => symbols.close(fd) === 0,
+    isSocket(fd) {
+      const type = new Int32Array(1);
+      const byteLength = Int32Array.of(type.byteLength);
+      return symbols.getsockopt(fd, socketLevel, socketType, ptr(type), ptr(byteLength)) === 0;
+    },
+    isPipeOrSocket: (fd) =>
+      symbols.fcntl(fd, getDescriptorFlags, 0) >= 0 &&
+      symbols.lseek(fd, 0, fromCurrent) < 0 &&
+      symbols.isatty(fd) === 0,
     sealedMemory(byteLength) {
       const name = new TextEncoder().encode("bun-plug\0");
       const fd = symbols.memfd_create(ptr(name), memfdFlags);
       if (fd < 0) return undefined;
       try {
-        ftruncateSync(fd, byteLength);
+        nodeFs().ftruncateSync(fd, byteLength);
         check("fcntl", symbols.fcntl(fd, addSeals, sizeSeals));
         return fd;
       } catch {
-        closeSync(fd);
+        symbols.close(fd);
         return undefined;
       }
     },
@@ -108,6 +145,12 @@ function loadDarwin({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     },
     dup: (fd) => check("dup", symbols.dup(fd)),
     dup2: (other, fd) => void check("dup2", symbols.dup2(other, fd)),
+    // By node:fs, which knows this system's numbers and structures.
+    read: () => -1,
+    write: () => -1,
+    close: () => false,
+    isSocket: () => undefined,
+    isPipeOrSocket: () => undefined,
     sealedMemory: () => undefined,
     setNonBlocking: () => false,
   };

@@ -3,8 +3,6 @@
 // No system call while both sides are awake. See ring-memory.ts for the memory, and poller.ts for
 // who is awake and for how long.
 
-import { availableParallelism } from "node:os";
-
 import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { poller, type Pollable } from "./poller.ts";
 import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
@@ -81,7 +79,7 @@ export class RingTransport implements Transport, Pollable {
     this.#memoryView = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     this.buffer = memory;
     this.view = this.#memoryView;
-    this.#mayPoll = poll && availableParallelism() > 1;
+    this.#mayPoll = poll && navigator.hardwareConcurrency > 1;
     this.#doorbell = connectDoorbell(socketFd, {
       rung: () => this.#rung(),
       gone: (cause) => this.#peerGone(cause),
