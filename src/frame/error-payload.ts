@@ -10,7 +10,7 @@
 import { type ErrorCode, errorCodes, isErrorCode } from "../error/error-code.ts";
 import { type ErrorDetail, isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
-import { eachField, FieldWriter, WireType } from "../protobuf/fields.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 
 /** Longer messages are cut: an error is for reading. */
 export const maxErrorMessageChars = 8 * 1024;
@@ -68,12 +68,10 @@ function encodeDetail({ typeUrl, value }: ErrorDetail): Uint8Array {
 function decodeDetail(bytes: Uint8Array): ErrorDetail {
   let typeUrl = "";
   let value: Uint8Array = new Uint8Array(0);
-  eachField(bytes, (field, wireType, reader) => {
-    if (wireType !== WireType.LengthDelimited) return false;
-    if (field === 1) typeUrl = reader.string();
-    else if (field === 2) value = reader.bytes();
-    else return false;
-    return true;
+  eachField(bytes, (field, wireType, _number, bytes) => {
+    if (wireType !== WireType.LengthDelimited) return;
+    if (field === 1) typeUrl = textOfField(bytes);
+    else if (field === 2) value = bytes;
   });
   return { $typeName: "google.protobuf.Any", typeUrl, value };
 }
@@ -113,14 +111,12 @@ export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handle
   let peerStack: string | undefined;
   let details: ErrorDetail[] = [];
   try {
-    eachField(payload.slice(), (field, wireType, reader) => {
-      if (wireType !== WireType.LengthDelimited) return false;
-      if (field === 1) code = reader.string();
-      else if (field === 2) message = reader.string();
-      else if (field === 3) details.push(decodeDetail(reader.bytes()));
-      else if (field === 4) peerStack = reader.string();
-      else return false;
-      return true;
+    eachField(payload.slice(), (field, wireType, _number, bytes) => {
+      if (wireType !== WireType.LengthDelimited) return;
+      if (field === 1) code = textOfField(bytes);
+      else if (field === 2) message = textOfField(bytes);
+      else if (field === 3) details.push(decodeDetail(bytes));
+      else if (field === 4) peerStack = textOfField(bytes);
     });
   } catch {
     message = `an error of ${payload.byteLength} bytes that could not be read`;

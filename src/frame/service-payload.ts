@@ -7,7 +7,7 @@
 //     uint32 first_method_id = 4;
 //   }
 
-import { eachField, FieldWriter, WireType } from "../protobuf/fields.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 
 export interface ServicePayload {
   /** The full name. */
@@ -30,14 +30,14 @@ export function encodeService(service: ServicePayload): Uint8Array {
 /** Fields that are not known are skipped. @throws {Error} The bytes are not protobuf. */
 export function decodeService(bytes: Uint8Array): ServicePayload {
   const service = { name: "", versions: [] as number[], methods: [] as string[], firstMethodId: 0 };
-  eachField(bytes, (field, wireType, reader) => {
-    if (field === 1 && wireType === WireType.LengthDelimited) service.name = reader.string();
-    else if (field === 2 && wireType === WireType.Varint) service.versions.push(reader.uint32());
-    else if (field === 3 && wireType === WireType.LengthDelimited) {
-      service.methods.push(reader.string());
-    } else if (field === 4 && wireType === WireType.Varint) service.firstMethodId = reader.uint32();
-    else return false;
-    return true;
+  eachField(bytes, (field, wireType, value, bytes) => {
+    if (wireType === WireType.LengthDelimited) {
+      if (field === 1) service.name = textOfField(bytes);
+      else if (field === 3) service.methods.push(textOfField(bytes));
+    } else if (wireType === WireType.Varint) {
+      if (field === 2) service.versions.push(value);
+      else if (field === 4) service.firstMethodId = value;
+    }
   });
   return service;
 }

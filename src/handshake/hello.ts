@@ -11,7 +11,7 @@ import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
 import { decodeService, encodeService, type ServicePayload } from "../frame/service-payload.ts";
-import { eachField, FieldWriter, WireType } from "../protobuf/fields.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 
 /** The version of wire 2 that this code speaks. */
 export const wire2 = 2;
@@ -111,13 +111,10 @@ export function decodeHandshake(bytes: Uint8Array): Handshake {
   let version = 0;
   let magic = "";
   let hello: Hello | undefined;
-  eachField(bytes, (field, wireType, reader) => {
-    if (field === 1 && wireType === WireType.Varint) version = reader.uint32();
-    else if (field === 2 && wireType === WireType.LengthDelimited) magic = reader.string();
-    else if (field === 10 && wireType === WireType.LengthDelimited) {
-      hello = readHello(reader.bytes());
-    } else return false;
-    return true;
+  eachField(bytes, (field, wireType, value, bytes) => {
+    if (field === 1 && wireType === WireType.Varint) version = value;
+    else if (field === 2 && wireType === WireType.LengthDelimited) magic = textOfField(bytes);
+    else if (field === 10 && wireType === WireType.LengthDelimited) hello = readHello(bytes);
   });
   return { version, magic, hello };
 }
@@ -134,44 +131,36 @@ function readHello(bytes: Uint8Array): Hello {
     offers: [] as HelloService[],
     origin: 0,
   };
-  eachField(bytes, (field, wireType, reader) => {
+  eachField(bytes, (field, wireType, value, bytes) => {
     if (wireType === WireType.LengthDelimited) {
-      if (field === 3) hello.services.push(decodeService(reader.bytes()));
-      else if (field === 4) hello.limits = readLimits(reader.bytes());
-      else if (field === 5) hello.transports.push(readTransport(reader.bytes()));
-      else if (field === 6) hello.runtime = reader.string();
-      else if (field === 7) hello.error = decodeError(reader.bytes(), "runtime");
-      else if (field === 8) hello.offers.push(decodeService(reader.bytes()));
-      else return false;
+      if (field === 3) hello.services.push(decodeService(bytes));
+      else if (field === 4) hello.limits = readLimits(bytes);
+      else if (field === 5) hello.transports.push(readTransport(bytes));
+      else if (field === 6) hello.runtime = textOfField(bytes);
+      else if (field === 7) hello.error = decodeError(bytes, "runtime");
+      else if (field === 8) hello.offers.push(decodeService(bytes));
     } else if (wireType === WireType.Varint) {
-      if (field === 1) hello.role = roles[reader.uint32()];
-      else if (field === 2) hello.protocols.push(reader.uint32());
-      else return false;
-    } else if (field === 9 && wireType === WireType.Bit32) hello.origin = reader.fixed32();
-    else return false;
-    return true;
+      if (field === 1) hello.role = roles[value];
+      else if (field === 2) hello.protocols.push(value);
+    } else if (field === 9) hello.origin = value;
   });
   return hello;
 }
 
 function readLimits(bytes: Uint8Array): Partial<Limits> {
   const limits: { -readonly [K in keyof Limits]?: number } = {};
-  eachField(bytes, (field, wireType, reader) => {
+  eachField(bytes, (field, wireType, value) => {
     const name = limitNames[field - 1];
-    if (name === undefined || wireType !== WireType.Varint) return false;
-    limits[name] = reader.uint32();
-    return true;
+    if (name !== undefined && wireType === WireType.Varint) limits[name] = value;
   });
   return limits;
 }
 
 function readTransport(bytes: Uint8Array): HelloTransport {
   const transport = { kind: "", fds: [] as number[] };
-  eachField(bytes, (field, wireType, reader) => {
-    if (field === 1 && wireType === WireType.LengthDelimited) transport.kind = reader.string();
-    else if (field === 2 && wireType === WireType.Varint) transport.fds.push(reader.uint32());
-    else return false;
-    return true;
+  eachField(bytes, (field, wireType, value, bytes) => {
+    if (field === 1 && wireType === WireType.LengthDelimited) transport.kind = textOfField(bytes);
+    else if (field === 2 && wireType === WireType.Varint) transport.fds.push(value);
   });
   return transport;
 }

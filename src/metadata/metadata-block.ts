@@ -5,7 +5,7 @@
 
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
-import { eachField, FieldWriter, WireType } from "../protobuf/fields.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 import { Metadata } from "./metadata.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -42,10 +42,8 @@ export function metadataTooLarge(what: string, byteCount: number, maxBytes: numb
 export function decodeMetadata(buffer: Uint8Array, from: number, to: number): Metadata {
   const metadata = new Metadata();
   try {
-    eachField(buffer.slice(from, to), (field, wireType, reader) => {
-      if (field !== 1 || wireType !== WireType.LengthDelimited) return false;
-      readEntry(reader.bytes(), metadata);
-      return true;
+    eachField(buffer.slice(from, to), (field, wireType, _number, bytes) => {
+      if (field === 1 && wireType === WireType.LengthDelimited) readEntry(bytes, metadata);
     });
   } catch (cause) {
     throw new PlugError(
@@ -60,12 +58,10 @@ export function decodeMetadata(buffer: Uint8Array, from: number, to: number): Me
 function readEntry(bytes: Uint8Array, metadata: Metadata): void {
   let name = "";
   let value: Uint8Array = new Uint8Array(0);
-  eachField(bytes, (field, wireType, reader) => {
-    if (wireType !== WireType.LengthDelimited) return false;
-    if (field === 1) name = reader.string();
-    else if (field === 2) value = reader.bytes();
-    else return false;
-    return true;
+  eachField(bytes, (field, wireType, _number, bytes) => {
+    if (wireType !== WireType.LengthDelimited) return;
+    if (field === 1) name = textOfField(bytes);
+    else if (field === 2) value = bytes;
   });
   metadata.append(name, name.endsWith("-bin") ? value : utf8.decode(value));
 }

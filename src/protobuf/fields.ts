@@ -17,11 +17,12 @@ export class FieldWriter {
   /** @throws {RangeError} It does not fit 32 bits. */
   uint32(field: number, value: number): this {
     if (value >>> 0 !== value) throw new RangeError(`${value} is no whole number of 32 bits`);
-    return this.#tag(field, WireType.Varint).#varint(value);
+    this.#start(field, WireType.Varint, value, 0);
+    return this;
   }
 
   fixed32(field: number, value: number): this {
-    this.#tag(field, WireType.Bit32).#reserve(4);
+    this.#start(field, WireType.Bit32, undefined, 4);
     for (let shift = 0; shift < 32; shift += 8) this.#bytes[this.#end++] = value >>> shift;
     return this;
   }
@@ -32,10 +33,10 @@ export class FieldWriter {
 
   /** Also for a message within the message. */
   bytes(field: number, bytes: Uint8Array): this {
-    this.#tag(field, WireType.LengthDelimited).#varint(bytes.byteLength);
-    this.#reserve(bytes.byteLength);
+    const { byteLength } = bytes;
+    this.#start(field, WireType.LengthDelimited, byteLength, byteLength);
     this.#bytes.set(bytes, this.#end);
-    this.#end += bytes.byteLength;
+    this.#end += byteLength;
     return this;
   }
 
@@ -44,58 +45,112 @@ export class FieldWriter {
     return this.#bytes.subarray(0, this.#end);
   }
 
-  #tag(field: number, wireType: number): this {
-    return this.#varint(((field << 3) | wireType) >>> 0);
-  }
-
-  #varint(value: number): this {
-    this.#reserve(5);
-    let rest = value;
-    for (; rest > 0x7f; rest >>>= 7) this.#bytes[this.#end++] = rest | 0x80;
-    this.#bytes[this.#end++] = rest;
-    return this;
-  }
-
-  #reserve(byteCount: number): void {
-    const needed = this.#end + byteCount;
-    if (needed <= this.#bytes.byteLength) return;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
+  // The tag, perhaps a number behind it, and room for so many bytes more.
+  #start(field: number, wireType: number, value: number | undefined, byteCount: number): void {
+    const needed = this.#end + 10 + byteCount;
+    if (needed > this.#bytes.byteLength) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.byteLength * 2));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    const bytes = this.#bytes;
+    let at = this.#end;
+    let rest = ((field << 3) | wireType) >>> 0;
+    for (; rest > 0x7f; rest >>>= 7) bytes[at++] = rest | 0x80;
+    bytes[at++] = rest;
+    if (value !== undefined) {
+      for (rest = value; rest > 0x7f; rest >>>= 7) bytes[at++] = rest | 0x80;
+      bytes[at++] = rest;
+    }
+    this.#end = at;
   }
 }
 
-/** The value of one field, for whoever knows the field. */
-export interface FieldReader {
-  /** The lower 32 bits. */
-  uint32(): number;
-  fixed32(): number;
-  /** What is not UTF-8 is read as U+FFFD. */
-  string(): string;
-  /** Borrowed: a view of the message. */
-  bytes(): Uint8Array;
-}
+/**
+ * Takes one field. `value` is the number of a field of wire type `Varint`, its lower 32 bits, or
+ * `Bit32`, and else 0; `bytes` are those of a field that is `LengthDelimited`, a view of the
+ * message, and else empty. Other wire types are skipped.
+ */
+export type TakeField = (field: number, wireType: number, value: number, bytes: Uint8Array) => void;
 
 // More than any peer has to say: method ids have 16 bits. A message of many empty fields would
 // make objects of far more memory than it has bytes.
 const maxFieldCount = 70_000;
+const empty = new Uint8Array(0);
 
 /**
- * Goes through a message. `read` says whether it took the field's value; one that it did not take
- * is skipped.
+ * Goes through a message.
  *
  * @throws {Error} The bytes are not protobuf, or there are more fields than anybody needs.
  */
-export function eachField(
-  bytes: Uint8Array,
-  read: (field: number, wireType: number, reader: FieldReader) => boolean,
-): void {
-  const reader = new Fields(bytes);
-  for (let count = 1; !reader.isAtEnd; count++) {
+export function eachField(message: Uint8Array, take: TakeField): void {
+  const end = message.byteLength;
+  for (let at = 0, count = 1; at < end; count++) {
     if (count > maxFieldCount) throw new Error(`more than ${maxFieldCount} fields`);
-    const tag = reader.tag();
-    if (!read(tag >>> 3, tag & 7, reader)) reader.skip(tag);
+    // No function for each number: a plugin that starts would have the engine compile it after 30
+    // calls, which takes longer than all the rest of this.
+    let byte = message[at++] as number;
+    let tag = byte;
+    if (byte > 0x7f) {
+      tag = longVarint(message, at - 1);
+      if (varintEnd - at > 4 || (varintEnd - at === 4 && (message[at + 3] as number) > 0x0f)) {
+        throw new Error("a tag has more than 32 bits");
+      }
+      at = varintEnd;
+    }
+    const field = tag >>> 3;
+    if (field === 0) throw new Error("there is no field 0");
+    const wireType = tag & 7;
+    let value = 0;
+    let bytes: Uint8Array = empty;
+    if (wireType === WireType.Varint || wireType === WireType.LengthDelimited) {
+      if (at === end) throw endsWithin();
+      byte = message[at++] as number;
+      value = byte;
+      if (byte > 0x7f) {
+        value = longVarint(message, at - 1);
+        at = varintEnd;
+      }
+      if (wireType === WireType.LengthDelimited) {
+        if (value > end - at) throw endsWithin();
+        bytes = message.subarray(at, (at += value));
+        value = 0;
+      }
+    } else if (wireType === WireType.Bit32) {
+      if (end - at < 4) throw endsWithin();
+      for (let shift = 0; shift < 32; shift += 8) value |= (message[at++] as number) << shift;
+      value >>>= 0;
+    } else {
+      at = skip(message, at, tag);
+      continue;
+    }
+    take(field, wireType, value, bytes);
   }
+}
+
+/** What is not UTF-8 is read as U+FFFD. */
+export function textOfField(bytes: Uint8Array): string {
+  return fromUtf8.decode(bytes);
+}
+
+// Where the last varint ended.
+let varintEnd = 0;
+
+function longVarint(message: Uint8Array, from: number): number {
+  let value = 0;
+  for (let i = 0; i < 10; i++) {
+    const byte = message[from + i];
+    if (byte === undefined) throw endsWithin();
+    if (i < 5) value |= (byte & 0x7f) << (7 * i);
+    if (byte > 0x7f) continue;
+    varintEnd = from + i + 1;
+    return value >>> 0;
+  }
+  throw new Error("a varint has more than 10 bytes");
+}
+
+function endsWithin(): Error {
+  return new RangeError("ends within a field");
 }
 
 const startGroup = 3;
@@ -103,83 +158,36 @@ const endGroup = 4;
 // Groups within groups.
 const maxDepth = 100;
 
-class Fields implements FieldReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.#bytes.byteLength;
-  }
-
-  tag(): number {
-    const from = this.#at;
-    const tag = this.uint32();
-    const byteCount = this.#at - from;
-    const isLonger = byteCount > 5 || (byteCount === 5 && (this.#bytes[from + 4] as number) > 0x0f);
-    if (isLonger || tag >>> 3 === 0) throw new Error("a tag is no field's");
-    return tag;
-  }
-
-  uint32(): number {
-    let value = 0;
-    for (let i = 0; i < 10; i++) {
-      const byte = this.#bytes[this.#take(1)] as number;
-      if (i < 5) value |= (byte & 0x7f) << (7 * i);
-      if (byte < 0x80) return value >>> 0;
+// What the protocol never has: 64 bits, and groups. Returns where it ends.
+function skip(message: Uint8Array, from: number, tag: number): number {
+  const open: number[] = [];
+  let at = from;
+  for (let next = tag; ;) {
+    const wireType = next & 7;
+    if (wireType === startGroup) {
+      if (open.push(next >>> 3) > maxDepth) throw new Error("groups are too deep");
+    } else if (wireType === endGroup) {
+      if (open.pop() !== next >>> 3) throw new Error("a group ends that is not open");
+    } else {
+      at = skipValue(message, at, wireType);
     }
-    throw new Error("a varint has more than 10 bytes");
+    if (open.length === 0) return at;
+    next = longVarint(message, at);
+    const byteCount = varintEnd - at;
+    at = varintEnd;
+    const isLong = byteCount > 5 || (byteCount === 5 && (message[at - 1] as number) > 0x0f);
+    if (isLong || next >>> 3 === 0) throw new Error("a tag is no field's");
   }
+}
 
-  fixed32(): number {
-    const from = this.#take(4);
-    let value = 0;
-    for (let i = 0; i < 4; i++) value |= (this.#bytes[from + i] as number) << (8 * i);
-    return value >>> 0;
-  }
-
-  string(): string {
-    return fromUtf8.decode(this.bytes());
-  }
-
-  bytes(): Uint8Array {
-    const byteCount = this.uint32();
-    const from = this.#take(byteCount);
-    return this.#bytes.subarray(from, from + byteCount);
-  }
-
-  skip(tag: number): void {
-    const open: number[] = [];
-    let next = tag;
-    for (;;) {
-      const field = next >>> 3;
-      const wireType = next & 7;
-      if (wireType === startGroup) {
-        if (open.push(field) > maxDepth) throw new Error("groups are too deep");
-      } else if (wireType === endGroup) {
-        if (open.pop() !== field) throw new Error("a group ends that is not open");
-      } else this.#skipValue(wireType);
-      if (open.length === 0) return;
-      next = this.tag();
-    }
-  }
-
-  #skipValue(wireType: number): void {
-    if (wireType === WireType.Varint) this.uint32();
-    else if (wireType === WireType.Bit64) this.#take(8);
-    else if (wireType === WireType.LengthDelimited) this.bytes();
-    else if (wireType === WireType.Bit32) this.#take(4);
-    else throw new Error(`there is no wire type ${wireType}`);
-  }
-
-  // Where the next bytes are, once they are known to be there.
-  #take(byteCount: number): number {
-    const from = this.#at;
-    if (byteCount > this.#bytes.byteLength - from) throw new RangeError("ends within a field");
-    this.#at = from + byteCount;
-    return from;
-  }
+function skipValue(message: Uint8Array, from: number, wireType: number): number {
+  let at = from;
+  if (wireType === WireType.Varint || wireType === WireType.LengthDelimited) {
+    const value = longVarint(message, at);
+    at = varintEnd + (wireType === WireType.LengthDelimited ? value : 0);
+  } else if (wireType === WireType.Bit64) at += 8;
+  else if (wireType === WireType.Bit32) at += 4;
+  else throw new Error(`there is no wire type ${wireType}`);
+  if (at > message.byteLength) throw endsWithin();
+  return at;
 }
