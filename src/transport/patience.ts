@@ -1,7 +1,5 @@
 // When one end of a ring is worth looking at, instead of sleeping until the doorbell rings.
 
-import { availableParallelism } from "node:os";
-
 import { nowNs } from "./clock.ts";
 import type { Crowd } from "./crowd.ts";
 
@@ -12,7 +10,7 @@ const shortPauseNs = 150_000;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
 
-const coreCount = availableParallelism();
+const coreCount = navigator.hardwareConcurrency;
 
 export class Patience {
   /** Whether it looks at all. */
