@@ -41,6 +41,11 @@ export class Patience {
       : this.#requestUntilNs;
   }
 
+  /** What was found came long after what was found before it. */
+  get isRare(): boolean {
+    return this.#pauseNs >= shortPauseNs;
+  }
+
   /** An answer is due: worth a look, if it has been worth it lately. */
   expectAnswer(): boolean {
     if (!this.mayLook || this.isCrowded) return false;
@@ -55,7 +60,7 @@ export class Patience {
   /** A request has been answered: another is worth a look, if this one came soon. */
   expectRequest(atNs: number): boolean {
     if (!this.mayLook || this.isCrowded) return false;
-    if (this.#pauseNs >= shortPauseNs) {
+    if (this.isRare) {
       this.#requestUntilNs = 0;
     } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;

@@ -12,6 +12,8 @@ export interface Pollable {
   poll(): boolean;
   /** Until when it is worth looking, on the clock of `nowNs`; 0 if it is not. */
   readonly pollUntilNs: number;
+  /** What comes, comes at long intervals: nothing else is near. */
+  readonly isRare: boolean;
   /** What was taken is being worked on, in microtasks: that is not to be kept waiting. */
   readonly isAtWork: boolean;
   /** Nothing is looked for any more. Returns false if something has come meanwhile. */
@@ -41,15 +43,15 @@ export class Poller {
     this.#schedule();
   }
 
-  /** Looks at it now, since something has come; from then on only if it is worth it. */
+  /** Looks at it now, since something has come, and then until it sleeps. */
   look(pollable: Pollable): void {
     if (this.#awake.includes(pollable)) return;
     this.#add(pollable);
     pollable.poll();
-    // Not by a turn of the event loop, which costs as much as the wake. It may have ended meanwhile.
-    if (pollable.pollUntilNs === 0 && this.#awake.includes(pollable) && pollable.sleep()) {
-      this.remove(pollable);
-    }
+    // A turn of the event loop to look once more would cost a rare call a system call on each side.
+    const isOver = pollable.isRare && pollable.pollUntilNs === 0;
+    // It may have ended meanwhile.
+    if (isOver && this.#awake.includes(pollable) && pollable.sleep()) this.remove(pollable);
     this.#schedule();
   }
 

@@ -5,7 +5,7 @@
 //      256  control of the ring that the plugin writes
 //     4096  bytes of the first ring, then those of the second
 //
-// A control block is four u32, each on a cache line of its own:
+// A control block is five u32 on four cache lines:
 //
 //        0  how much has been written: the writer's      (both counts wrap at 2^32)
 //       64  how much has been read: the reader's
@@ -15,10 +15,10 @@
 //
 // Each ring has one writer and one reader. Why nothing is missed: a reader that goes to sleep stores
 // its flag and then loads the count once more; a writer stores the count and then loads the flag.
-// All four are Atomics, which are sequentially consistent: in the one order of them all, either the
-// store of the count comes before the reader's load, and the reader sees it and does not sleep, or
-// it comes after, and then so does the load of the flag, and the writer sees it and rings. The same
-// holds for room, with the parts exchanged.
+// All of them are Atomics, which are sequentially consistent: in the one order of them all, either
+// the store of the count comes before the reader's load, and the reader sees it and does not sleep,
+// or it comes after, and then so does the load of the flag, and the writer sees it and rings. The
+// same holds for room, with the parts exchanged.
 //
 // The other process is not trusted: its counts are checked before they are used, and what it writes
 // is read like bytes from anywhere else.

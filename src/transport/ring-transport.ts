@@ -101,6 +101,10 @@ export class RingTransport implements BlockingTransport, Pollable {
     return this.#patience.untilNs(this.isAwaited);
   }
 
+  get isRare(): boolean {
+    return this.#patience.isRare;
+  }
+
   get isAtWork(): boolean {
     return this.#isAnswerDue || this.#unpublishedFrames > 0;
   }
@@ -319,10 +323,6 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   #rung(): void {
-    this.#awakeForBell();
-  }
-
-  #awakeForBell(): void {
     if (this.#isClosed || this.#end !== undefined) return;
     if (this.#isWaiting) this.#wasRead();
     if (!poller.isAwake(this)) this.#reader.wake();

@@ -12,6 +12,7 @@ const turnsWithinMs = 1_000;
 /** Finds something each time that it is looked at, until it is told to stop. */
 class Busy implements Pollable {
   readonly isAtWork = false;
+  readonly isRare = false;
   readonly #onPoll: () => void;
   pollCount = 0;
   isOver = false;
@@ -88,6 +89,7 @@ test.each([0, 1, 2, 3])(
 /** Has something to wait for, and never finds it. */
 class Waiting implements Pollable {
   readonly isAtWork: boolean;
+  readonly isRare = false;
   pollCount = 0;
   isOver = false;
 
@@ -129,3 +131,56 @@ test.each([
     expect(Math.max(...looks)).toBe(mostLooks);
   },
 );
+
+/** Is given something now and then, and notes what is done with it. */
+class Rung implements Pollable {
+  readonly isAtWork = false;
+  readonly isRare: boolean;
+  readonly log: string[] = [];
+  readonly pollUntilNs = 0;
+  onPoll = (): void => {};
+
+  constructor(isRare: boolean) {
+    this.isRare = isRare;
+  }
+
+  poll(): boolean {
+    this.log.push("poll");
+    this.onPoll();
+    return this.log.length === 1;
+  }
+
+  sleep(): boolean {
+    this.log.push("sleep");
+    return true;
+  }
+}
+
+test("who is rung for is looked at at once, and sleeps again at once if little comes for it", () => {
+  const poller = new Poller();
+  const rung = new Rung(true);
+  poller.look(rung);
+  expect(rung.log).toEqual(["poll", "sleep"]);
+  expect(poller.isAwake(rung)).toBe(false);
+});
+
+test("who is rung for often is looked at once more, in a turn of the event loop, before it sleeps", async () => {
+  const poller = new Poller();
+  const rung = new Rung(false);
+  poller.look(rung);
+  expect(rung.log).toEqual(["poll"]);
+  await within(
+    turnsWithinMs,
+    eventually("it sleeps", () => !poller.isAwake(rung)),
+  );
+  expect(rung.log).toEqual(["poll", "poll", "sleep"]);
+});
+
+test("who ends while it is looked at is neither looked at nor put to sleep any more", async () => {
+  const poller = new Poller();
+  const rung = new Rung(true);
+  rung.onPoll = () => poller.remove(rung);
+  poller.look(rung);
+  await Bun.sleep(5);
+  expect(rung.log).toEqual(["poll"]);
+});

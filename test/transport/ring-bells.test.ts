@@ -3,6 +3,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { availableParallelism } from "node:os";
 
+import { Crowd } from "../../src/transport/crowd.ts";
 import { ringEnds, ringMemoryBytes } from "../../src/transport/ring-memory.ts";
 import { RingTransport } from "../../src/transport/ring-transport.ts";
 import { bellCount } from "../support/bells.ts";
@@ -17,8 +18,9 @@ afterEach(() => {
 
 function ends(memory = new Uint8Array(ringMemoryBytes)): readonly [RingTransport, RingTransport] {
   const [left, right] = socketPair();
-  const host = new RingTransport({ memory, side: "host", socketFd: left });
-  const plugin = new RingTransport({ memory, side: "plugin", socketFd: right });
+  // A crowd for each, as in two processes.
+  const host = new RingTransport({ memory, side: "host", socketFd: left, crowd: new Crowd() });
+  const plugin = new RingTransport({ memory, side: "plugin", socketFd: right, crowd: new Crowd() });
   open.push(host, plugin);
   return [host, plugin];
 }

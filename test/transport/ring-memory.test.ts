@@ -14,7 +14,7 @@ import { patternBytes } from "../support/random.ts";
 
 // As the head of src/transport/ring-memory.ts has it: what the other process sees.
 const dataAt = 4096;
-const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48 };
+const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48, busy: 49 };
 const wordsPerRing = 64;
 
 interface Ring {
@@ -295,6 +295,15 @@ describe("a reader that goes to sleep", () => {
     one.reader.wake();
     expect(one.writer.takeSleep()).toBe(false);
   });
+});
+
+test("how many are busy is told to the reader, and may be any number", () => {
+  const one = ring();
+  expect(one.reader.busyCount).toBe(0);
+  one.writer.tellBusy(7);
+  expect(one.reader.busyCount).toBe(7);
+  one.control[words.busy] = -1;
+  expect(one.reader.busyCount).toBe(0xffff_ffff);
 });
 
 describe("a writer that waits until something is read", () => {
