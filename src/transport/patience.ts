@@ -67,10 +67,10 @@ export class Patience {
   }
 
   /**
-   * Something was there. `peerBusyCount`: busy connections of the other process, as it says.
-   * Returns those of this one.
+   * Something was there. `wasAwaited`: before it was taken. `peerBusyCount`: busy connections of
+   * the other process, as it says. Returns those of this one.
    */
-  found(nowNs: number, isAwaited: boolean, peerBusyCount: number): number {
+  found(nowNs: number, wasAwaited: boolean, peerBusyCount: number): number {
     this.#pauseNs = nowNs - this.#foundNs;
     this.#foundNs = nowNs;
     this.#crowd.found(this.#member, nowNs);
@@ -82,7 +82,7 @@ export class Patience {
       this.#answerUntilNs = 0;
       this.#requestUntilNs = 0;
     } else {
-      if (this.untilNs(isAwaited) > 0) this.#skipCount >>= 1; // it was worth it
+      if (this.untilNs(wasAwaited) > 0) this.#skipCount >>= 1; // it was worth it
       if (this.#answerUntilNs > 0) this.#answerUntilNs = nowNs + answerNs;
     }
     return busyCount;
