@@ -71,10 +71,10 @@ export class Patience {
   }
 
   /**
-   * Something was there. `peerBusyCount`: busy connections of the other process, as it says.
-   * Returns those of this one.
+   * Something was there. `wasAwaited`: before it was taken. `peerBusyCount`: busy connections of
+   * the other process, as it says. Returns those of this one.
    */
-  found(atNs: number, isAwaited: boolean, peerBusyCount: number): number {
+  found(atNs: number, wasAwaited: boolean, peerBusyCount: number): number {
     this.#pauseNs = atNs - this.#foundNs;
     this.#foundNs = atNs;
     this.#crowd.found(this.#member, atNs);
@@ -86,7 +86,7 @@ export class Patience {
       this.#answerUntilNs = 0;
       this.#requestUntilNs = 0;
     } else {
-      if (this.untilNs(isAwaited) > 0) this.#skipCount >>= 1; // it was worth it
+      if (this.untilNs(wasAwaited) > 0) this.#skipCount >>= 1; // it was worth it
       if (this.#answerUntilNs > 0) this.#answerUntilNs = atNs + answerNs;
     }
     return busyCount;

@@ -223,6 +223,8 @@ export class RingTransport implements BlockingTransport, Pollable {
     if (this.#end !== undefined) return false;
     if (this.#isWaiting && !this.isCongested) this.#wasRead();
     let isFound = false;
+    // Before: when the last answer has been taken, nothing is awaited any more.
+    const wasAwaited = this.isAwaited;
     try {
       isFound = this.#reader.byteCount > 0;
       if (isFound) this.#deliver();
@@ -230,7 +232,7 @@ export class RingTransport implements BlockingTransport, Pollable {
       this.#ended(error as Error);
       return false;
     }
-    if (isFound) this.#found();
+    if (isFound) this.#found(wasAwaited);
     return isFound;
   }
 
@@ -313,10 +315,10 @@ export class RingTransport implements BlockingTransport, Pollable {
     poller.wake(this);
   }
 
-  #found(): void {
+  #found(wasAwaited: boolean): void {
     const now = nowNs();
     const patience = this.#patience;
-    this.#writer.tellBusy(patience.found(now, this.isAwaited, this.#reader.busyCount));
+    this.#writer.tellBusy(patience.found(now, wasAwaited, this.#reader.busyCount));
     if (!this.#hasAnswered) return;
     this.#hasAnswered = false;
     patience.expectRequest(now);
