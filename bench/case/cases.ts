@@ -1,9 +1,10 @@
 // All cases, in the order in which they run and are shown.
 //
-// What is to come has its place here: blocking calls are one more kind beside "unary"; the shared-memory
-// ring and polling are variants of the peer bun-plug.
+// Time is spent where ratios are quoted: those cases have more rounds, and all peers. A case with
+// calls in flight needs its whole warm-up: Bun compiles what is called often for about a second
+// (see "first-second/…"). What moves megabytes is through with it sooner, since little code runs.
 
-import { type Case, newCase } from "./case.ts";
+import { type Case, type CaseOptions, newCase } from "./case.ts";
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -13,84 +14,149 @@ export const payloadSizes = [16, kib, 32 * kib, mib, 16 * mib] as const;
 
 const payloadBytes = 16;
 
+/** Rounds of a case whose ratios the README quotes. */
+const quotedRounds = 5;
+
+/** Whom a question is about; and our transports beside. */
+const few = /^(bun-plug|Go original|Bun\.spawn IPC|limit: .*)$/;
+const fewAndOurs = /^(bun-plug.*|Go original|Bun\.spawn IPC|limit: .*)$/;
+
+/** What bun-plug alone has, divided by the plain call. */
+function plainCallWith(mode: string): CaseOptions {
+  return { mode, against: "unary/1", spans: 2, payloadBytes };
+}
+
 export const cases: readonly Case[] = [
   // Get of 16 bytes.
-  ...inFlightCounts.map((inFlight) =>
-    newCase(
+  ...inFlightCounts.map((inFlight) => {
+    const isQuoted = inFlight === 1 || inFlight === 64;
+    return newCase(
       `unary/${inFlight}`,
       "unary",
       inFlight === 1 ? "calls" : "concurrency",
       inFlight === 1 ? "p50_ns" : "calls_per_s",
-      { inFlight, payloadBytes, spans: 2, isQuick: inFlight === 1 || inFlight === 64 },
+      {
+        inFlight,
+        payloadBytes,
+        spans: 2,
+        isQuick: isQuoted,
+        ...(isQuoted ? { rounds: quotedRounds } : {}),
+        ...(isQuoted || inFlight === 1024 ? {} : { peers: few }),
+      },
+    );
+  }),
+  newCase("blocking/1", "unary", "blocking", "p50_ns", {
+    mode: "blocking",
+    spans: 2,
+    payloadBytes,
+  }),
+  // Nothing is warm: what a program sees that does not live long.
+  ...[1, 64].map((inFlight) =>
+    newCase(
+      `first-second/${inFlight}`,
+      "unary",
+      inFlight === 1 ? "calls" : "concurrency",
+      "calls_per_s",
+      { inFlight, payloadBytes, spans: 5, warmUps: 0, rounds: 2, peers: fewAndOurs },
     ),
   ),
-  newCase("pinned/1", "unary", "calls", "p50_ns", { isPinned: true, payloadBytes, spans: 2 }),
-  newCase("rate/5000", "rate", "concurrency", "p99_ns", { perSecond: 5_000, payloadBytes }),
-  newCase("rare/1ms", "rare", "calls", "p50_ns", { perSecond: 1_000, payloadBytes }),
-  newCase("rare/10ms", "rare", "calls", "p50_ns", { perSecond: 100, payloadBytes, spans: 2 }),
+  newCase("pinned/1", "unary", "calls", "p50_ns", {
+    isPinned: true,
+    payloadBytes,
+    spans: 2,
+    peers: fewAndOurs,
+  }),
+  newCase("rate/5000", "rate", "concurrency", "p99_ns", {
+    perSecond: 5_000,
+    payloadBytes,
+    spans: 2,
+    peers: few,
+  }),
+  // The warm-up is one of its own kind; see measure/rate.ts.
+  newCase("rare/1ms", "rare", "calls", "p50_ns", {
+    perSecond: 1_000,
+    payloadBytes,
+    spans: 10,
+    warmUps: 0,
+    peers: few,
+  }),
+  newCase("rare/10ms", "rare", "calls", "p50_ns", {
+    perSecond: 100,
+    payloadBytes,
+    spans: 20,
+    warmUps: 0,
+    peers: few,
+  }),
 
   // Payloads.
   ...payloadSizes.flatMap((payloadBytes) =>
-    (["up", "down"] as const).map((kind) =>
-      newCase(`${kind}/${sizeName(payloadBytes)}`, kind, "payloads", "bytes_per_s", {
+    (["up", "down"] as const).map((kind) => {
+      const isQuoted = kind === "down" && payloadBytes === mib;
+      const isForAll = payloadBytes === mib || (kind === "down" && payloadBytes !== 32 * kib);
+      return newCase(`${kind}/${sizeName(payloadBytes)}`, kind, "payloads", "bytes_per_s", {
         payloadBytes,
-        isQuick: kind === "down" && payloadBytes === mib,
-      }),
-    ),
+        warmUps: payloadBytes <= kib ? 1 : 0.4,
+        spans: payloadBytes === 16 * mib ? 2 : 1,
+        isQuick: isQuoted,
+        rounds: isQuoted ? quotedRounds : 2,
+        ...(isForAll && payloadBytes !== 16 ? {} : { peers: few }),
+      });
+    }),
   ),
-  newCase("echo/1MiB", "echo", "payloads", "bytes_per_s", { payloadBytes: mib }),
+  ...[mib, 64 * mib].map((payloadBytes) =>
+    newCase(`echo/${sizeName(payloadBytes)}`, "echo", "payloads", "bytes_per_s", {
+      payloadBytes,
+      warmUps: 0.4,
+      spans: payloadBytes === mib ? 2 : 5,
+      peers: fewAndOurs,
+    }),
+  ),
 
   // Streams.
   newCase("produce/16B", "produce", "streams", "messages_per_s", { payloadBytes, isQuick: true }),
-  newCase("produce/64KiB", "produce", "streams", "bytes_per_s", { payloadBytes: 64 * kib }),
-  newCase("consume/16B", "consume", "streams", "messages_per_s", { payloadBytes }),
-  newCase("consume/64KiB", "consume", "streams", "bytes_per_s", { payloadBytes: 64 * kib }),
-  newCase("exchange/16B", "exchange", "streams", "messages_per_s", { payloadBytes }),
-  newCase("exchange/64KiB", "exchange", "streams", "bytes_per_s", { payloadBytes: 64 * kib }),
+  newCase("produce/64KiB", "produce", "streams", "bytes_per_s", largeElements()),
+  newCase("consume/16B", "consume", "streams", "messages_per_s", { payloadBytes, rounds: 2 }),
+  newCase("consume/64KiB", "consume", "streams", "bytes_per_s", largeElements()),
+  newCase("exchange/16B", "exchange", "streams", "messages_per_s", { payloadBytes, rounds: 2 }),
+  newCase("exchange/64KiB", "exchange", "streams", "bytes_per_s", largeElements()),
 
   // Processes.
-  newCase("start/warm", "start", "start", "p50_ns", { isQuick: true }),
+  newCase("start/warm", "start", "start", "p50_ns", {
+    warmUps: 0,
+    isQuick: true,
+    rounds: quotedRounds,
+  }),
   // One load for each round, with the plugin's file out of the page cache.
-  newCase("start/cold", "start", "program", "p50_ns", { mode: "once" }),
+  newCase("start/cold", "start", "program", "p50_ns", { warmUps: 0, mode: "once" }),
   newCase("idle/20", "idle", "process", "plugin_pss_bytes", {
     inFlight: 20,
-    spans: 10,
+    warmUps: 0,
+    spans: 25,
     maxRounds: 1,
+    peers: fewAndOurs,
   }),
-  newCase("held/1000", "held", "process", "plugin_growth_bytes", { inFlight: 1_000 }),
+  newCase("held/1000", "held", "process", "plugin_growth_bytes", {
+    inFlight: 1_000,
+    warmUps: 0,
+    rounds: 2,
+  }),
 
   // bun-plug alone: what options cost, and many plugins.
-  newCase("unary-timeout/1", "unary", "own", "p50_ns", {
-    mode: "timeout",
-    against: "unary/1",
-    spans: 2,
-    payloadBytes,
-  }),
-  newCase("unary-signal/1", "unary", "own", "p50_ns", {
-    mode: "signal",
-    against: "unary/1",
-    spans: 2,
-    payloadBytes,
-  }),
-  newCase("unary-async/1", "unary", "own", "p50_ns", {
-    mode: "later",
-    against: "unary/1",
-    spans: 2,
-    payloadBytes,
-  }),
-  newCase("unary-callback/1", "unary", "own", "p50_ns", {
-    mode: "callback",
-    against: "unary/1",
-    spans: 2,
-    payloadBytes,
-  }),
+  newCase("unary-timeout/1", "unary", "own", "p50_ns", plainCallWith("timeout")),
+  newCase("unary-signal/1", "unary", "own", "p50_ns", plainCallWith("signal")),
+  newCase("unary-async/1", "unary", "own", "p50_ns", plainCallWith("later")),
+  newCase("unary-callback/1", "unary", "own", "p50_ns", plainCallWith("callback")),
   newCase("plugins/one", "busy-plugins", "own", "calls_per_s", {
     mode: "one",
     inFlight: 640,
+    spans: 2,
     payloadBytes,
   }),
   newCase("plugins/ten", "busy-plugins", "own", "calls_per_s", {
     inFlight: 640,
+    spans: 2,
+    // Ten plugins have each to compile the same code, on the same cores.
+    warmUps: 3,
     payloadBytes,
     against: "plugins/one",
   }),
@@ -100,13 +166,14 @@ export const cases: readonly Case[] = [
     ["read", "cut", "write"].map((mode) =>
       newCase(`frame-${mode}/${sizeName(payloadBytes)}`, "frame", "own", "p50_ns", {
         mode,
+        warmUps: 0,
         payloadBytes,
       }),
     ),
   ),
 
   // bun-plug alone: what large messages, and readers that do not read, do to others.
-  newCase("fairness/idle", "fairness", "own", "p99_ns", { mode: "idle", payloadBytes, spans: 10 }),
+  newCase("fairness/idle", "fairness", "own", "p99_ns", { mode: "idle", payloadBytes, spans: 5 }),
   newCase("fairness/large", "fairness", "own", "p99_ns", {
     mode: "large",
     against: "fairness/idle",
@@ -117,21 +184,22 @@ export const cases: readonly Case[] = [
     mode: "stuck",
     against: "fairness/idle",
     payloadBytes,
-    spans: 10,
+    spans: 5,
   }),
-  newCase("memory/slow-reader-down", "slow-reader", "own", "plugin_growth_bytes", {
-    mode: "down",
-    payloadBytes: 64 * kib,
-    spans: 100,
-    maxRounds: 1,
-  }),
-  newCase("memory/slow-reader-up", "slow-reader", "own", "host_growth_bytes", {
-    mode: "up",
-    payloadBytes: 64 * kib,
-    spans: 100,
-    maxRounds: 1,
-  }),
+  ...(["down", "up"] as const).map((mode) =>
+    newCase(
+      `memory/slow-reader-${mode}`,
+      "slow-reader",
+      "own",
+      mode === "down" ? "plugin_growth_bytes" : "host_growth_bytes",
+      { mode, warmUps: 0, payloadBytes: 64 * kib, spans: 100, maxRounds: 1 },
+    ),
+  ),
 ];
+
+function largeElements(): CaseOptions {
+  return { payloadBytes: 64 * kib, warmUps: 0.4, rounds: 2 };
+}
 
 function sizeName(bytes: number): string {
   if (bytes >= mib) return `${bytes / mib}MiB`;

@@ -33,6 +33,7 @@ export async function rowOf(outcome: Outcome): Promise<Row> {
     rounds: samples.length,
     ...(Object.fromEntries(medians) as Metrics),
     spread: Object.fromEntries(spread),
+    each: rounds.flatMap((round) => round[one.metric] ?? []).map(rounded),
     curve: curveOf(samples),
     ...(error === undefined ? {} : { error }),
   };

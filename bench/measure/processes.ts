@@ -5,7 +5,7 @@ import type { HostModule } from "../peer/subject.ts";
 import { Latencies } from "./latencies.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Job, Sample } from "./sample.ts";
-import { cpuNs, proportionalBytes, residentBytes, watchMemory } from "./usage.ts";
+import { cpuNs, proportionalBytes, residentBytes, untilQuiet, watchMemory } from "./usage.ts";
 
 /** From the start of the load to the first answer; as often as the span allows, at least once. */
 export async function start(host: HostModule, job: Job): Promise<Sample> {
@@ -31,7 +31,7 @@ export async function idle(host: HostModule, job: Job): Promise<Sample> {
   for (const subject of subjects) await subject.get(smallKey);
   const pids = subjects.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   // What the loads have left to do is no cost of being idle.
-  await Bun.sleep(1_000);
+  await untilQuiet([process.pid, ...pids]);
   const before = [process.pid, ...pids].map(cpuNs);
   await Bun.sleep(job.seconds * 1000);
   const used = [process.pid, ...pids].map((pid, i) => (cpuNs(pid) ?? NaN) - (before[i] ?? NaN));

@@ -54,6 +54,25 @@ export function watchCpu(pluginPid: number | undefined): (per: number) => Metric
   };
 }
 
+const quietLookMs = 250;
+const quietLookCount = 3;
+const quietShare = 0.01;
+const mostLooks = 16;
+
+/**
+ * Waits until processes have had next to nothing to do for a while, or for four seconds: code is
+ * compiled and garbage collected by other threads, when the load that asked for it is over.
+ */
+export async function untilQuiet(pids: readonly number[]): Promise<void> {
+  let quietCount = 0;
+  for (let look = 0; look < mostLooks && quietCount < quietLookCount; look++) {
+    const before = pids.map(cpuNs);
+    await Bun.sleep(quietLookMs);
+    const most = Math.max(...pids.map((pid, i) => (cpuNs(pid) ?? 0) - (before[i] ?? 0)));
+    quietCount = most < quietShare * quietLookMs * 1e6 ? quietCount + 1 : 0;
+  }
+}
+
 interface Seen {
   readonly first: number;
   most: number;
