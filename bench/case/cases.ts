@@ -19,7 +19,11 @@ const quotedRounds = 5;
 
 /** Whom a question is about; and our transports beside. */
 const few = /^(bun-plug|Go original|Bun\.spawn IPC|limit: .*)$/;
-const fewAndOurs = /^(bun-plug.*|Go original|Bun\.spawn IPC|limit: .*)$/;
+const fewAndOurs = /^(bun-plug(, \w+)?|Go original|Bun\.spawn IPC|limit: .*)$/;
+/** Those that wake each other for each call. */
+const waking = /^(bun-plug, socket, no polling|bun-plug, stdio|Bun\.spawn IPC)$/;
+/** All but a way of ours that nobody would choose. */
+const usual = /^(?!.*no polling)/;
 
 /** What bun-plug alone has, divided by the plain call. */
 function plainCallWith(mode: string): CaseOptions {
@@ -41,7 +45,7 @@ export const cases: readonly Case[] = [
         spans: 2,
         isQuick: isQuoted,
         ...(isQuoted ? { rounds: quotedRounds } : {}),
-        ...(isQuoted || inFlight === 1024 ? {} : { peers: few }),
+        peers: isQuoted || inFlight === 1024 ? usual : few,
       },
     );
   }),
@@ -64,8 +68,10 @@ export const cases: readonly Case[] = [
     isPinned: true,
     payloadBytes,
     spans: 2,
-    peers: fewAndOurs,
+    peers: new RegExp(`${fewAndOurs.source}|${waking.source}`),
   }),
+  // For those that are only interesting beside pinned/1.
+  newCase("unpinned/1", "unary", "calls", "p50_ns", { payloadBytes, spans: 2, peers: waking }),
   newCase("rate/5000", "rate", "concurrency", "p99_ns", {
     perSecond: 5_000,
     payloadBytes,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { cases } from "../../bench/case/cases.ts";
 import { checkResults, readResults, rowFields } from "../../bench/harness/results.ts";
+import { peersOf } from "../../bench/harness/rounds.ts";
 import { metricNames } from "../../bench/measure/metrics.ts";
 import { peers } from "../../bench/peer/peers.ts";
 import { charts } from "../../bench/report/charts.ts";
@@ -24,8 +25,8 @@ describe("bench/results/full.json", () => {
   test("has a row for each peer in each case that is shown first, and skips none", () => {
     const wanted = cases
       .filter(({ isQuick }) => isQuick)
-      .flatMap(({ name, needs }) =>
-        peers.filter(({ abilities }) => abilities.has(needs)).map((peer) => `${name} ${peer.name}`),
+      .flatMap((one) =>
+        peersOf(one, { peers, asksAll: false }).map((peer) => `${one.name} ${peer.name}`),
       );
 
     expect(results.rows.map((row) => `${row.case} ${row.peer}`)).toEqual(
