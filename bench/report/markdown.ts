@@ -33,10 +33,18 @@ export function readmePart(results: Results, chartPath: string): string {
   return [
     readmeTable(results),
     "",
-    `${machineText(results.machine)}; medians of ${results.rounds} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's (by its best with any number of calls in flight), and in brackets where another run's is to be expected.`,
+    `${machineText(results.machine)}; medians of ${roundsText(results)} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's (by its best with any number of calls in flight), and in brackets where another run's is to be expected.`,
     "",
-    `![Calls per second by calls in flight, for each of them](${chartPath})`,
+    `![Calls per second by calls in flight](${chartPath})`,
   ].join("\n");
+}
+
+/** Of the cases in the table. */
+function roundsText({ rows }: Results): string {
+  const shown = rows.filter((row) => columns.some((column) => column.case === row.case));
+  const counts = shown.map(({ rounds }) => rounds).filter((count) => count > 0);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? String(most) : `${least} to ${most}`;
 }
 
 export function readmeTable({ rows }: Results): string {
