@@ -16,10 +16,11 @@ export { beginSize, beginWrite, held, hold, writeHeld } from "./codec/sizes.ts";
 export { setEntry, structFromJson, structToJson } from "./codec/struct.ts";
 export { unknownSize, writeUnknown } from "./codec/unknown-fields.ts";
 export { bool, int32, sint32, uint32 } from "./codec/scalar/varint.ts";
-export { loadService } from "./host/load-plugin.ts";
+export { loadService, loadServiceSync } from "./host/load-plugin.ts";
 export type { LoadOptions } from "./host/load-options.ts";
 export { runService } from "./plugin/run-plugin.ts";
 export type { RunOptions } from "./plugin/run-options.ts";
+export type { Sync } from "./rpc/blocking-service.ts";
 export type { CallContext, CallOptions } from "./rpc/call-options.ts";
 export type {
   BidiStreamingMethod,

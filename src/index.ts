@@ -20,9 +20,16 @@ export {
 } from "./error/plug-error.ts";
 export type { Limits } from "./call/limits.ts";
 export type { LoadOptions, PluginLine } from "./host/load-options.ts";
-export { type Clients, loadPlugin, pluginOf, type ServiceMap } from "./host/load-plugin.ts";
-export type { PluginHandle, PluginStats } from "./host/plugin-handle.ts";
+export {
+  type Clients,
+  loadPlugin,
+  loadPluginSync,
+  pluginOf,
+  type ServiceMap,
+} from "./host/load-plugin.ts";
+export type { PluginHandle, PluginProcess, PluginStats } from "./host/plugin-handle.ts";
 export { Metadata, type MetadataInit, type MetadataValue } from "./metadata/metadata.ts";
+export type { Sync } from "./rpc/blocking-service.ts";
 export type { CallContext, CallOptions } from "./rpc/call-options.ts";
 export type { Pair } from "./rpc/handler.ts";
 export type {

@@ -2,7 +2,7 @@
 
 import "./platform.ts";
 
-import type { ParentCall } from "./call/outgoing-call.ts";
+import { type ParentCall, parentOf, type Route } from "./call/outgoing-call.ts";
 import type { Connection } from "./connection/connection.ts";
 import { PlugError } from "./error/plug-error.ts";
 import { AnswerReader, offerFrame } from "./handshake/host-handshake.ts";
@@ -13,18 +13,22 @@ import {
   type LoadOptions,
 } from "./host/load-options.ts";
 import { makeClient, wantedServices } from "./host/load-plugin.ts";
-import { pingWithin, type PluginHandle, type PluginStats } from "./host/plugin-handle.ts";
+import { type BlockingParts, callBlocking } from "./host/blocking-call.ts";
+import { pingWithin, type PluginProcess, type PluginStats } from "./host/plugin-handle.ts";
 import { agreedVersions, connectWire2, offeredServices } from "./host/start-plugin.ts";
 import { checkedRunOptions, type RunOptions } from "./plugin/run-options.ts";
 import { serve, servedServices } from "./plugin/serve.ts";
 import { within } from "./process/within.ts";
+import type { BlockingTarget } from "./rpc/blocking-service.ts";
 import type { CallTarget } from "./rpc/bound-service.ts";
+import type { CallOptions } from "./rpc/call-options.ts";
 import { checkServed } from "./rpc/handler.ts";
 import type { Interceptor } from "./rpc/interceptor.ts";
 import type { PeerOptions } from "./rpc/peer-options.ts";
 import { newOrigin, type PeerServices } from "./rpc/peer-services.ts";
 import type { Ref } from "./rpc/ref.ts";
 import type { Service } from "./rpc/service.ts";
+import type { PayloadReader, PayloadWriter } from "./stream/payload.ts";
 import { memoryTransports } from "./transport/memory-transport.ts";
 import type { Transport } from "./transport/transport.ts";
 
@@ -99,12 +103,15 @@ interface TestedParts {
   readonly versions: Readonly<Record<string, number>>;
 }
 
-class TestedPlugin implements PluginHandle, CallTarget {
+class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, BlockingParts {
   readonly name: string;
   readonly pid = undefined;
+  // There is no process: what has ended has closed the connection already.
+  readonly child = undefined;
+  readonly isTransportEnded = false;
   readonly closed: Promise<PlugError>;
   readonly interceptors: readonly Interceptor[];
-  readonly #transport: Transport;
+  readonly transport: Transport;
   readonly #servingEnded: Promise<void>;
   readonly #drainTimeoutMs: number;
   readonly #closed = Promise.withResolvers<PlugError>();
@@ -126,7 +133,7 @@ class TestedPlugin implements PluginHandle, CallTarget {
     { drainTimeoutMs, interceptors }: CheckedLoadOptions,
   ) {
     this.name = name;
-    this.#transport = transport;
+    this.transport = transport;
     // What the handler's side says of its end is known here as well.
     this.#servingEnded = servingEnded.catch(() => {});
     this.#drainTimeoutMs = drainTimeoutMs;
@@ -156,10 +163,10 @@ class TestedPlugin implements PluginHandle, CallTarget {
   stats(): PluginStats {
     return {
       wire: 2,
-      transport: this.#transport.kind,
+      transport: this.transport.kind,
       inFlightCount: this.#parts.connection.inFlightCount,
-      writeCount: this.#transport.sent.writeCount,
-      sentBytes: this.#transport.sent.byteCount,
+      writeCount: this.transport.sent.writeCount,
+      sentBytes: this.transport.sent.byteCount,
     };
   }
 
@@ -175,6 +182,20 @@ class TestedPlugin implements PluginHandle, CallTarget {
     const table = service as unknown as Service<object, object>;
     return this.#parts.peer.resolve(table, ref) as C & AsyncDisposable;
   }
+
+  callBlocking<T, R>(
+    route: Route,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    options: CallOptions | undefined,
+  ): R {
+    const parent = options === undefined ? undefined : parentOf(options);
+    const connection = this.connection(parent);
+    return callBlocking(this, connection, route, writer, value, reader, options);
+  }
+
+  died(): void {}
 
   ref(): void {}
 

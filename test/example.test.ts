@@ -1,7 +1,7 @@
 // The examples do what the comments at their heads say.
 
 import { expect, test } from "bun:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { goBinary, testGo } from "./support/go-peer.ts";
 import { compile } from "./support/compiled.ts";
@@ -26,6 +26,10 @@ async function headOf(path: string): Promise<Example> {
   return { command: command.split(" "), prints: prints.replaceAll(/^\/\/ {3}/gm, "") };
 }
 
+function pathOf(name: string): string {
+  return `example/${name}.ts`;
+}
+
 /** Runs `bun …` in the root of the repository. It must go well, and say nothing on stderr. */
 async function stdoutOf([bun, ...args]: readonly string[]): Promise<string> {
   expect(bun).toBe("bun");
@@ -42,9 +46,7 @@ async function stdoutOf([bun, ...args]: readonly string[]): Promise<string> {
   return stdout;
 }
 
-for (const name of ["kv", "serializer", "build"]) {
-  const host = `example/${name}/host.ts`;
-
+for (const host of ["kv/host", "kv/render", "serializer/host", "build/host"].map(pathOf)) {
   test(`${host} prints what it says`, async () => {
     const { command, prints } = await headOf(host);
     expect(command).toContain(host);
@@ -53,10 +55,15 @@ for (const name of ["kv", "serializer", "build"]) {
 
   test(`${host} prints the same with the compiled plugin`, async () => {
     const { command, prints } = await headOf(host);
-    const plugin = await compile(join(root, `example/${name}/plugin.ts`));
+    const plugin = await compile(join(root, dirname(host), "plugin.ts"));
     expect(await stdoutOf([...command, plugin])).toBe(prints);
   });
 }
+
+testGo("example/kv/render.ts prints the same with the Go original's plugin", async () => {
+  const { command, prints } = await headOf("example/kv/render.ts");
+  expect(await stdoutOf([...command, await goBinary("example/kv")])).toBe(prints);
+});
 
 testGo(
   "example/kv/host.ts prints the same with the Go original's plugin, but for the code",

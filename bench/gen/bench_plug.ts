@@ -4,8 +4,8 @@
 // @generated from file bench.proto (package bench, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, bytesOf, isMade, loadService, notEncodable, reader, runService, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bytes, bytesOf, isMade, loadService, loadServiceSync, notEncodable, reader, runService, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { Element, ElementSchema, ProduceRequest, ProduceRequestSchema, Total, TotalSchema } from "./bench_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
@@ -300,6 +300,15 @@ export const Stream: Service<Stream, StreamHandler> = {
  */
 export function loadStream(path: string | URL, options?: LoadOptions): Promise<Stream & AsyncDisposable> {
   return loadService(Stream, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service bench.Stream
+ */
+export function loadStreamSync(path: string | URL, options?: LoadOptions): Sync<Stream> & Disposable {
+  return loadServiceSync(Stream, path, options);
 }
 
 /**

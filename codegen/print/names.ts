@@ -18,6 +18,7 @@ export const codecPath = "bun-plug/codec";
 export const usedGlobals = [
   "AsyncDisposable",
   "AsyncIterable",
+  "Disposable",
   "Promise",
   "Symbol",
   "URL",
@@ -41,6 +42,7 @@ export interface ServiceNames {
   readonly service: string;
   readonly handler: string;
   readonly load: string;
+  readonly loadSync: string;
   readonly run: string;
   readonly test: string;
   /** The class behind the interface; not exported. */
@@ -75,18 +77,26 @@ export class NameScope {
 export function serviceNames(file: DescFile, scope: NameScope): Map<DescService, ServiceNames> {
   // First all services, so that one called KVHandler keeps its name, whatever its neighbours need.
   const named = file.services.map((desc) => [desc, scope.take(safeIdentifier(desc.name))] as const);
+  const withFunctions = named.map(
+    ([desc, service]) =>
+      [
+        desc,
+        {
+          service,
+          handler: scope.take(`${desc.name}Handler`),
+          load: scope.take(`load${desc.name}`),
+          run: scope.take(`run${desc.name}`),
+          test: scope.take(`test${desc.name}`),
+          client: scope.take(`${desc.name}$Client`),
+          methods: methodNames(desc, scope),
+        },
+      ] as const,
+  );
+  // Last, so that a service called KVSync has its loadKVSync.
   return new Map(
-    named.map(([desc, service]) => [
+    withFunctions.map(([desc, names]) => [
       desc,
-      {
-        service,
-        handler: scope.take(`${desc.name}Handler`),
-        load: scope.take(`load${desc.name}`),
-        run: scope.take(`run${desc.name}`),
-        test: scope.take(`test${desc.name}`),
-        client: scope.take(`${desc.name}$Client`),
-        methods: methodNames(desc, scope),
-      },
+      { ...names, loadSync: scope.take(`load${desc.name}Sync`) },
     ]),
   );
 }

@@ -147,6 +147,14 @@ function printFunctions(f: GeneratedFile, { desc, names }: ServicePrint): void {
   f.print("  return ", f.import("loadService", runtimePath), "(", names.service, ", path, options);");
   f.print("}");
 
+  const Sync = f.import("Sync", runtimePath, true);
+  const Disposable = globalSymbol(f, desc.file, "Disposable");
+  f.print();
+  f.print(f.jsDoc(serviceText(desc, `Starts the plugin at \`path\` for a host that cannot await: this blocks, and so do calls.`)));
+  f.print(f.export("function", names.loadSync), "(path: string | ", URL, ", options?: ", LoadOptions, "): ", Sync, "<", names.service, "> & ", Disposable, " {");
+  f.print("  return ", f.import("loadServiceSync", runtimePath), "(", names.service, ", path, options);");
+  f.print("}");
+
   f.print();
   f.print(f.jsDoc(serviceText(desc, `Serves ${desc.name} to the host that started this program, until it goes.`)));
   f.print(f.export("function", names.run), "(handler: ", names.handler, ", options?: ", RunOptions, "): ", Promise, "<void> {");

@@ -7,8 +7,8 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { BuildRequest, BuildRequestSchema, BuildResponse, BuildResponseSchema, ReadRequest, ReadRequestSchema, ReadResponse, ReadResponseSchema, ReportRequest, ReportRequestSchema, ReportResponse, ReportResponseSchema } from "./build_pb.ts";
 
 /**
@@ -122,6 +122,15 @@ export const Builder: Service<Builder, BuilderHandler> = {
  */
 export function loadBuilder(path: string | URL, options?: LoadOptions): Promise<Builder & AsyncDisposable> {
   return loadService(Builder, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service example.Builder
+ */
+export function loadBuilderSync(path: string | URL, options?: LoadOptions): Sync<Builder> & Disposable {
+  return loadServiceSync(Builder, path, options);
 }
 
 /**
@@ -256,6 +265,15 @@ export function loadFiles(path: string | URL, options?: LoadOptions): Promise<Fi
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service example.Files
+ */
+export function loadFilesSync(path: string | URL, options?: LoadOptions): Sync<Files> & Disposable {
+  return loadServiceSync(Files, path, options);
+}
+
+/**
  * Serves Files to the host that started this program, until it goes.
  *
  * @generated from service example.Files
@@ -384,6 +402,15 @@ export const Progress: Service<Progress, ProgressHandler> = {
  */
 export function loadProgress(path: string | URL, options?: LoadOptions): Promise<Progress & AsyncDisposable> {
   return loadService(Progress, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service example.Progress
+ */
+export function loadProgressSync(path: string | URL, options?: LoadOptions): Sync<Progress> & Disposable {
+  return loadServiceSync(Progress, path, options);
 }
 
 /**

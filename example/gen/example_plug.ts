@@ -7,8 +7,8 @@
 // @generated from file example.proto (package example, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, bytesOf, held, hold, isMade, loadService, mapOf, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, bytesOf, held, hold, isMade, loadService, loadServiceSync, mapOf, notEncodable, reader, runService, setEntry, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Empty, EmptySchema, GetRequest, GetRequestSchema, GetResponse, GetResponseSchema, MarshalRequest, MarshalRequestSchema, MarshalResponse, MarshalResponseSchema, PutRequest, PutRequestSchema } from "./example_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any, AnySchema } from "@bufbuild/protobuf/wkt";
@@ -191,6 +191,15 @@ export function loadKV(path: string | URL, options?: LoadOptions): Promise<KV & 
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service example.KV
+ */
+export function loadKVSync(path: string | URL, options?: LoadOptions): Sync<KV> & Disposable {
+  return loadServiceSync(KV, path, options);
+}
+
+/**
  * Serves KV to the host that started this program, until it goes.
  *
  * @generated from service example.KV
@@ -319,6 +328,15 @@ export const Serializer: Service<Serializer, SerializerHandler> = {
  */
 export function loadSerializer(path: string | URL, options?: LoadOptions): Promise<Serializer & AsyncDisposable> {
   return loadService(Serializer, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service example.Serializer
+ */
+export function loadSerializerSync(path: string | URL, options?: LoadOptions): Sync<Serializer> & Disposable {
+  return loadServiceSync(Serializer, path, options);
 }
 
 /**

@@ -1,7 +1,8 @@
 // What the layers above know of a connection, whichever wire it speaks.
 
 import type { PlugError } from "../error/plug-error.ts";
-import type { CallTerms, ParentCall, Route } from "./outgoing-call.ts";
+import type { CallTerms, Route } from "./outgoing-call.ts";
+import type { CallStarter } from "./place-call.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
@@ -77,9 +78,12 @@ export interface CallPlacer {
 }
 
 /** A connection, as those who place calls see it. */
-export interface ClientConnection extends CallPlacer {
-  /** Whether a call came by this connection: others that are made for it are nested. */
-  owns(parent: ParentCall): boolean;
+export interface ClientConnection extends CallPlacer, CallStarter {
+  /** Hands what is written to the transport now, and not at the end of the turn. */
+  flush(): void;
+
+  /** It is taking frames from a chunk, and cannot take others before it is through. */
+  readonly isReceiving: boolean;
 
   /**
    * Resolves when the peer has answered.

@@ -60,6 +60,39 @@ export function placeCall<T, R>(
   return promise as Promise<R>;
 }
 
+/**
+ * {@link placeCall} for whoever cannot wait for a promise: its end is told to `resolve` or `reject`,
+ * perhaps before this returns. Returns the call, or undefined if it was refused.
+ */
+export function placeCallFor<T>(
+  starter: CallStarter,
+  route: Route,
+  writer: PayloadWriter<T>,
+  value: T,
+  reader: PayloadReader<unknown>,
+  terms: CallTerms | undefined,
+  resolve: (value: unknown) => void,
+  reject: (error: PlugError) => void,
+): OutgoingCall | undefined {
+  const refusal = refusalOf(starter, route, terms);
+  if (refusal !== undefined) {
+    reject(refusal);
+    return undefined;
+  }
+  const call = new OutgoingCall(
+    starter,
+    route,
+    writer as PayloadWriter<unknown>,
+    value,
+    reader,
+    terms,
+    resolve,
+    reject,
+  );
+  starter.begin(call);
+  return call;
+}
+
 /** {@link placeCall} for a call that streams. `make` gives it its halves before it begins. */
 export function placeStream<T, R>(
   starter: CallStarter,

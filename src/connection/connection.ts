@@ -17,14 +17,19 @@ import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { type CallStarter, placeCall, placeStream } from "../call/place-call.ts";
 import { asPlugError, PlugError } from "../error/plug-error.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
-import { encodeService } from "../frame/service-payload.ts";
 import { FrameFlag, FrameKind, kindName } from "../frame/frame-header.ts";
 import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { maxFramePayloadBytes } from "./bulk-queue.ts";
 import { FrameOutlet } from "./frame-outlet.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
-import { noPayload, readDescribed, readU32Payload, u32Payload } from "./frame-input.ts";
+import {
+  describedPayload,
+  noPayload,
+  readDescribed,
+  readU32Payload,
+  u32Payload,
+} from "./frame-input.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { OutgoingStreams } from "./outgoing-streams.ts";
 import { PartialBytes } from "./partial-bytes.ts";
@@ -153,6 +158,14 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     return placeCall(this, route, writer, value, reader, terms);
   }
 
+  flush(): void {
+    this.#outlet.flush();
+  }
+
+  get isReceiving(): boolean {
+    return this.#outlet.isBatching;
+  }
+
   openStream<T, R, M>(
     route: Route,
     streamFlags: number,
@@ -245,15 +258,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
    * @throws {PlugError} `resource_exhausted`: they do not fit into a frame.
    */
   describe(service: DescribedService): void {
-    const { name, version, methods } = service;
-    const payload = encodeService({ name, versions: [version], methods, firstMethodId: 0 });
-    if (payload.byteLength > maxFramePayloadBytes) {
-      throw new PlugError(
-        "resource_exhausted",
-        `the methods of ${name} take ${payload.byteLength} bytes, more than ${maxFramePayloadBytes}`,
-      );
-    }
-    this.#outlet.write(FrameKind.Service, 0, 0, payload);
+    this.#outlet.write(FrameKind.Service, 0, 0, describedPayload(service));
   }
 
   /** Says that an object of the peer is not referred to any more. */

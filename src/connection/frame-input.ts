@@ -3,9 +3,10 @@
 import type { DescribedService } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
-import { decodeService } from "../frame/service-payload.ts";
+import { decodeService, encodeService } from "../frame/service-payload.ts";
 import { decodeMetadata } from "../metadata/metadata-block.ts";
 import type { Metadata } from "../metadata/metadata.ts";
+import { maxFramePayloadBytes } from "./bulk-queue.ts";
 
 export const noPayload = new Uint8Array(0);
 
@@ -41,6 +42,20 @@ export function u32Payload(value: number): Uint8Array {
 export function readU32Payload(kind: string, buffer: Uint8Array, from: number, to: number): number {
   if (to - from === 4) return readU32(buffer, from);
   throw new PlugError("protocol_error", `${kind} frame has ${to - from} bytes instead of 4`);
+}
+
+/**
+ * The payload of a service frame.
+ *
+ * @throws {PlugError} `resource_exhausted`: the methods do not fit into a frame.
+ */
+export function describedPayload({ name, version, methods }: DescribedService): Uint8Array {
+  const payload = encodeService({ name, versions: [version], methods, firstMethodId: 0 });
+  if (payload.byteLength <= maxFramePayloadBytes) return payload;
+  throw new PlugError(
+    "resource_exhausted",
+    `the methods of ${name} take ${payload.byteLength} bytes, more than ${maxFramePayloadBytes}`,
+  );
 }
 
 /** The payload of a service frame. Copies what it keeps. */

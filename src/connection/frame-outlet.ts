@@ -37,6 +37,7 @@ export class FrameOutlet {
   readonly #bulk: BulkQueue;
   readonly #unread: UnreadAnswers;
   #isFlushOwed = false;
+  #isTaskDue = false;
   #isBatching = false;
   #batchFrames = 0;
   #batchStartMs = 0;
@@ -56,6 +57,11 @@ export class FrameOutlet {
     this.#bulk = new BulkQueue(transport, (kind, flags, methodId, requestId, payloadBytes) =>
       onFrame?.(">", kind, flags, methodId, requestId, payloadBytes),
     );
+  }
+
+  /** Between {@link startBatch} and {@link endBatch}. */
+  get isBatching(): boolean {
+    return this.#isBatching;
   }
 
   get isCongested(): boolean {
@@ -158,6 +164,11 @@ export class FrameOutlet {
     if (this.#isFlushOwed) this.#flush();
   }
 
+  /** Hands over what is written, and not at the end of the turn. */
+  flush(): void {
+    this.#flush();
+  }
+
   /** The transport has room again. */
   pump(): void {
     this.#bulk.pump();
@@ -174,14 +185,18 @@ export class FrameOutlet {
     if (this.#isBatching) this.#flushLongBatch();
     if (this.#isFlushOwed) return;
     this.#isFlushOwed = true;
-    if (!this.#isBatching) queueMicrotask(this.#flushTask);
+    if (this.#isBatching || this.#isTaskDue) return;
+    // One, however many callers who block flush by themselves before it runs.
+    this.#isTaskDue = true;
+    queueMicrotask(this.#flushTask);
   }
 
   // One chunk may hold thousands of requests, and their answers may be long or take their time:
   // the first ones do not wait for the last.
   #flushLongBatch(): void {
     this.#batchFrames += 1;
-    if (this.#batchFrames === 1) this.#batchStartMs = performance.now();
+    // Most batches are of one frame, and need no clock.
+    if (this.#batchFrames === 2) this.#batchStartMs = performance.now();
     if (this.#transport.unsentBytes >= flushBytes) this.#transport.flush();
     else if (this.#batchFrames % framesPerLook === 0) {
       const now = performance.now();
@@ -208,6 +223,7 @@ export class FrameOutlet {
   };
 
   readonly #flushTask = (): void => {
+    this.#isTaskDue = false;
     if (this.#isFlushOwed && !this.#isBatching) this.#flush();
   };
 

@@ -104,6 +104,8 @@ export class AnswerReader implements Receiver {
   readonly #settle: PromiseWithResolvers<HostOutcome> = Promise.withResolvers();
   /** The program has printed what is no handshake. */
   isProse = false;
+  /** Returns or throws what {@link outcome} settles with, as soon as that is known. */
+  settled: (() => HostOutcome) | undefined;
   #isSettled = false;
   // The first bytes, to quote from if they turn out to be prose.
   #quoted = new Uint8Array(0);
@@ -219,12 +221,16 @@ export class AnswerReader implements Receiver {
       );
       return;
     }
+    let outcome: HostOutcome;
     try {
-      this.#isSettled = true;
-      this.#settle.resolve(evaluate(answer, this.#wanted));
+      outcome = evaluate(answer, this.#wanted);
     } catch (error) {
-      this.#settle.reject(error);
+      this.#fail(error as PlugError);
+      return;
     }
+    this.#isSettled = true;
+    this.settled = () => outcome;
+    this.#settle.resolve(outcome);
   }
 
   // The Go original's own values never cross the wire, so all there is to name are ours and its
@@ -241,6 +247,9 @@ export class AnswerReader implements Receiver {
   #fail(error: PlugError): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
+    this.settled = () => {
+      throw error;
+    };
     this.#settle.reject(error);
   }
 }

@@ -1,17 +1,23 @@
 // A loaded plugin: calls go through it while it lives, and it ends in bounded steps.
 
 import type { ClientConnection } from "../call/client-connection.ts";
-import type { ParentCall } from "../call/outgoing-call.ts";
+import { type ParentCall, parentOf, type Route } from "../call/outgoing-call.ts";
 import { timeoutFault } from "../call/place-call.ts";
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
+import type { BlockingIo } from "../process/blocking-io.ts";
 import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
 import { within } from "../process/within.ts";
+import type { BlockingTarget, Sync } from "../rpc/blocking-service.ts";
 import type { CallTarget } from "../rpc/bound-service.ts";
+import type { CallOptions } from "../rpc/call-options.ts";
 import type { Interceptor } from "../rpc/interceptor.ts";
 import type { PeerServices } from "../rpc/peer-services.ts";
 import type { Ref } from "../rpc/ref.ts";
 import type { Service } from "../rpc/service.ts";
+import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
+import type { Transport } from "../transport/transport.ts";
+import { type BlockingParts, callBlocking, endsBlocking } from "./blocking-call.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import type { StartedPlugin } from "./start-plugin.ts";
 
@@ -27,8 +33,25 @@ export interface PluginStats {
   readonly sentBytes: number;
 }
 
-/** The process behind what a load returned. */
-export interface PluginHandle extends AsyncDisposable {
+/** The process behind what a load returned; `C` is what it returned. */
+export interface PluginHandle<C extends object = object> extends PluginProcess {
+  /**
+   * The same client for callers who cannot await: its unary rpcs block the process until the answer
+   * is there, and return it. Deadlines hold; signals and timers have no turn meanwhile. Answers to
+   * other calls settle those in their order when the event loop turns again. A call of the plugin's
+   * is answered if its handler returns a plain value, and fails with `failed_precondition` if that
+   * returns a promise.
+   *
+   * Large `bytes` are as in other calls. It needs bun:ffi, and, with a plugin that is connected by
+   * stdio, a load by `load…Sync`; else calls throw `unimplemented`.
+   *
+   * @throws {PlugError} `unimplemented`: the plugin was loaded with interceptors.
+   */
+  readonly sync: Sync<C>;
+}
+
+/** {@link PluginHandle}, whatever its clients. */
+export interface PluginProcess extends AsyncDisposable {
   /** The file's name, without folder and the ending of a script. */
   readonly name: string;
   /** Undefined for a plugin that a test runs in its own process. */
@@ -79,7 +102,7 @@ const lastSignsMs = 1_000;
 // The same, once the process is known to have ended.
 const lastBytesMs = 250;
 
-export class LoadedPlugin implements PluginHandle, CallTarget {
+export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, BlockingParts {
   readonly name: string;
   readonly closed: Promise<PlugError>;
   readonly #options: CheckedLoadOptions;
@@ -140,8 +163,38 @@ export class LoadedPlugin implements PluginHandle, CallTarget {
     return this.#parts.versions;
   }
 
+  get child(): Child {
+    return this.#parts.child;
+  }
+
+  get transport(): Transport {
+    return this.#parts.transport;
+  }
+
+  get isTransportEnded(): boolean {
+    return this.#isTransportEnded;
+  }
+
   get interceptors(): readonly Interceptor[] {
     return this.#options.interceptors;
+  }
+
+  callBlocking<T, R>(
+    route: Route,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    options: CallOptions | undefined,
+  ): R {
+    const parent = options === undefined ? undefined : parentOf(options);
+    const connection = this.connection(parent);
+    return callBlocking(this, connection, route, writer, value, reader, options);
+  }
+
+  died(io: BlockingIo): void {
+    const { child, connection, transport } = this.#parts;
+    endsBlocking(child, transport, io, lastSignsMs);
+    connection.close(this.#deathReason(child, connection.inFlightCount));
   }
 
   connection(parent: ParentCall | undefined): ClientConnection {

@@ -2,7 +2,7 @@
 
 import type { ClientConnection, ConnectionEvents } from "../call/client-connection.ts";
 import { Connection } from "../connection/connection.ts";
-import { isPlugError, PlugError } from "../error/plug-error.ts";
+import { PlugError } from "../error/plug-error.ts";
 import {
   AnswerReader,
   type HostOutcome,
@@ -10,11 +10,10 @@ import {
   type WantedService,
 } from "../handshake/host-handshake.ts";
 import type { HelloService } from "../handshake/hello.ts";
-import { Child, endText } from "../process/child.ts";
+import { Child } from "../process/child.ts";
 import { LineReader } from "../process/line-reader.ts";
 import { pluginEnvironment } from "../process/plugin-environment.ts";
 import { obstacle } from "../process/start-failure.ts";
-import { endsWithin, killChild } from "../process/stop.ts";
 import type { CallTarget, MethodIds } from "../rpc/bound-service.ts";
 import { Dispatcher } from "../rpc/dispatcher.ts";
 import { tableOf } from "../rpc/handler.ts";
@@ -24,6 +23,7 @@ import { otherVersionsOf } from "../rpc/versions.ts";
 import { StdioTransport } from "../transport/stdio-transport.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { Wire1Client } from "../wire1/wire1-client.ts";
+import { failure, outcomeWithin } from "./first-answer.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import { OfferedTransports } from "./offered-transports.ts";
 import { commandOf, type Program } from "./program.ts";
@@ -51,8 +51,24 @@ export interface WantedMethods extends WantedService {
   readonly streaming: readonly string[];
 }
 
-// After the output of a program has ended: how long to wait for its exit code, for an error text.
-const exitCodeWithinMs = 250;
+/** What to start, and what for. */
+export interface PluginStart {
+  readonly program: Program;
+  readonly wanted: readonly WantedMethods[];
+  readonly options: CheckedLoadOptions;
+  readonly events: ConnectionEvents;
+  /** Where calls to the plugin's objects go. */
+  readonly target: CallTarget;
+}
+
+/** A program that runs, and has been asked what it is. */
+export interface Asked {
+  readonly child: Child;
+  readonly stdio: StdioTransport;
+  readonly reader: AnswerReader;
+  readonly offered: OfferedTransports;
+  readonly origin: number;
+}
 
 /**
  * Starts the program, once, and finds out what it is.
@@ -60,13 +76,18 @@ const exitCodeWithinMs = 250;
  * @throws {PlugError} `start_failed`, `not_a_plugin`, `handshake_mismatch` or `cancelled`. No
  *   process is left behind.
  */
-export async function startPlugin(
-  program: Program,
-  wanted: readonly WantedMethods[],
-  options: CheckedLoadOptions,
-  events: ConnectionEvents,
-  target: CallTarget,
-): Promise<StartedPlugin> {
+export async function startPlugin(start: PluginStart): Promise<StartedPlugin> {
+  const asked = ask(start, false);
+  try {
+    return connect(start, asked, await outcomeWithin(asked, start.options));
+  } catch (error) {
+    asked.offered.close();
+    throw await failure(error, start.program, asked);
+  }
+}
+
+/** Starts the program and asks it what it is. `isBlocking`: it is read without the event loop. */
+export function ask({ program, wanted, options }: PluginStart, isBlocking: boolean): Asked {
   const inTheWay = obstacle(program.path, program.isScript);
   if (inTheWay !== undefined) throw inTheWay;
   const offered = new OfferedTransports(options.transport, options.poll);
@@ -83,6 +104,7 @@ export async function startPlugin(
       cwd: options.cwd,
       hasSocket: offered.hasSocket,
       memoryFd: offered.memoryFd,
+      isBlocking,
       onLine: (text) => options.logger({ plugin: program.name, stream: "stderr", text }),
     });
   } catch (error) {
@@ -92,55 +114,47 @@ export async function startPlugin(
   offered.started(child.socketFd);
   const stdio = new StdioTransport(child.stdout, child.stdin);
   const reader = new AnswerReader(wanted);
-  try {
-    stdio.start(reader);
-    send(stdio, offer);
-    const outcome = await outcomeWithin(reader, child, options);
-    const { transport, receiver, started } = connect(outcome);
-    reader.handOver(stdio, receiver);
-    return { child, stdio, transport, ...started };
-  } catch (error) {
-    offered.close();
-    throw await failure(error, program, child, stdio, reader);
-  }
+  stdio.start(reader);
+  send(stdio, offer);
+  return { child, stdio, reader, offered, origin };
+}
 
-  function connect(outcome: HostOutcome) {
-    if (outcome.wire === 1) {
-      offered.takeStdio("the plugin speaks wire 1");
-      checkNoStreams(wanted);
-      const connection = new Wire1Client({
-        transport: stdio,
-        maxMessageBytes: options.limits.maxMessageBytes,
-        events,
-      });
-      return {
-        transport: stdio,
-        receiver: connection,
-        started: {
-          wire: 1 as const,
-          connection,
-          peer: undefined,
-          versions: Object.fromEntries(wanted.map(({ name, version }) => [name, version])),
-          methodIds: wanted.map(wire1MethodIds),
-        },
-      };
-    }
-    const own = offered.take(outcome.transport.kind);
-    const transport = own ?? stdio;
-    const { connection, peer } = connectWire2(outcome, transport, origin, options, events, target);
-    if (own !== undefined) connection.start();
+/** @throws {PlugError} `handshake_mismatch`: it is not what was wanted. */
+export function connect(start: PluginStart, asked: Asked, outcome: HostOutcome): StartedPlugin {
+  const { program, wanted, options, events, target } = start;
+  const { child, stdio, reader, offered, origin } = asked;
+  if (outcome.wire === 1) {
+    offered.takeStdio("the plugin speaks wire 1");
+    checkNoStreams(wanted);
+    const { maxMessageBytes } = options.limits;
+    const connection = new Wire1Client({ transport: stdio, maxMessageBytes, events });
+    reader.handOver(stdio, connection);
     return {
-      transport,
-      receiver: own === undefined ? connection : printReceiver(program.name, options),
-      started: {
-        wire: 2 as const,
-        connection,
-        peer,
-        versions: agreedVersions(outcome),
-        methodIds: wanted.map(wire2MethodIds(outcome)),
-      },
+      child,
+      stdio,
+      transport: stdio,
+      wire: 1,
+      connection,
+      peer: undefined,
+      versions: Object.fromEntries(wanted.map(({ name, version }) => [name, version])),
+      methodIds: wanted.map(wire1MethodIds),
     };
   }
+  const own = offered.take(outcome.transport.kind);
+  const transport = own ?? stdio;
+  const { connection, peer } = connectWire2(outcome, transport, origin, options, events, target);
+  if (own !== undefined) connection.start();
+  reader.handOver(stdio, own === undefined ? connection : printReceiver(program.name, options));
+  return {
+    child,
+    stdio,
+    transport,
+    wire: 2,
+    connection,
+    peer,
+    versions: agreedVersions(outcome),
+    methodIds: wanted.map(wire2MethodIds(outcome)),
+  };
 }
 
 /** A connection to a plugin that may call back. */
@@ -259,86 +273,4 @@ function printReceiver(plugin: string, { logger }: CheckedLoadOptions): Receiver
     writable() {},
     ended: () => lines.end(),
   };
-}
-
-async function outcomeWithin(
-  reader: AnswerReader,
-  child: Child,
-  { startTimeoutMs, signal }: CheckedLoadOptions,
-): Promise<HostOutcome> {
-  const { promise: stopped, reject } = Promise.withResolvers<never>();
-  const timers = [
-    setTimeout(() => {
-      const said = reader.quote === `""` ? "" : `; it has said ${reader.quote}`;
-      reject(
-        new PlugError(
-          "not_a_plugin",
-          `the program did not answer the handshake within startTimeoutMs ${startTimeoutMs}${said}; it is no plugin, or it calls run… too late or not at all`,
-        ),
-      );
-    }, startTimeoutMs),
-  ];
-  const onAbort = (): void =>
-    reject(new PlugError("cancelled", "the load was given up", { cause: signal?.reason }));
-  if (signal?.aborted === true) onAbort();
-  signal?.addEventListener("abort", onAbort);
-  let isSettled = false;
-  // A program may end while something that it started still holds its stdout.
-  void child.ended.then(() => {
-    if (isSettled) return;
-    const onLate = (): void =>
-      reject(new PlugError("not_a_plugin", "the program ended without answering the handshake"));
-    timers.push(setTimeout(onLate, exitCodeWithinMs));
-  });
-  try {
-    return await Promise.race([reader.outcome, stopped]);
-  } finally {
-    isSettled = true;
-    for (const timer of timers) clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  }
-}
-
-// Adds to an error what became of the process, and makes sure that nothing became of it.
-async function failure(
-  error: unknown,
-  program: Program,
-  child: Child,
-  stdio: StdioTransport,
-  reader: AnswerReader,
-): Promise<unknown> {
-  if (isPlugError(error) && error.code === "not_a_plugin")
-    await endsWithin(child, exitCodeWithinMs);
-  const end = child.end;
-  stdio.close();
-  await killChild(child);
-  if (!isPlugError(error)) return error;
-  // The last lines of stderr may have come while it was being killed.
-  const { stderrTail } = await child.ended;
-  // A program that printed was no plugin, whatever became of it; another one that failed may well
-  // be a plugin that could not start.
-  const didFail = end !== undefined && (end.signal !== null || end.exitCode !== 0);
-  const couldNotStart = error.code === "not_a_plugin" && didFail && !reader.isProse;
-  const code = couldNotStart ? "start_failed" : error.code;
-  const parts = [`plugin "${program.name}": ${error.rawMessage}`];
-  if (!child.hasFifos && [reader.quote, ...stderrTail].some(isFifoComplaint)) {
-    parts.push(
-      "a plugin built with the Go original needs FIFOs, and without bun:ffi this host cannot make them",
-    );
-  }
-  if (end !== undefined) parts.push(`it ${endText(end)}`);
-  // A plugin that refuses has said why, and says the same on stderr.
-  const hasSaidWhy = error.origin === "peer";
-  if (stderrTail.length > 0 && !hasSaidWhy)
-    parts.push(`last stderr lines: ${JSON.stringify(stderrTail.join("\n"))}`);
-  return new PlugError(code, parts.join("; "), {
-    origin: error.origin,
-    cause: error.cause,
-    process: { exitCode: end?.exitCode ?? null, signal: end?.signal ?? null, stderrTail },
-  });
-}
-
-// The error of the Go original where it gets no FIFOs; programs print it where they like.
-function isFifoComplaint(text: string): boolean {
-  return text.includes("both stdin and stdout must be pipes");
 }

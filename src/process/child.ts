@@ -5,8 +5,14 @@
 import { closeSync } from "node:fs";
 
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
-import { type ByteSource, descriptorSource, streamSource } from "../transport/byte-source.ts";
+import {
+  type BlockingSource,
+  type ByteSource,
+  descriptorSource,
+  streamSource,
+} from "../transport/byte-source.ts";
 import { type BunSink, type ByteTarget } from "../transport/stdio-transport.ts";
+import type { BlockingIo, ExitStatus } from "./blocking-io.ts";
 import { libc } from "./libc.ts";
 import { LineReader } from "./line-reader.ts";
 import { spawnFailure } from "./start-failure.ts";
@@ -28,6 +34,10 @@ export interface ChildOptions {
   readonly hasSocket: boolean;
   /** Becomes the plugin's descriptor 4. Only with a socket. */
   readonly memoryFd: number | undefined;
+  /**
+   * What it prints is read by whoever waits without the event loop, until `leaveToLoop` is called.
+   */
+  readonly isBlocking?: boolean | undefined;
   /** Told each line that the process writes on stderr. */
   readonly onLine: (text: string) => void;
 }
@@ -51,6 +61,8 @@ export class Child {
   readonly ended: Promise<ProcessEnd>;
   readonly #process: Bun.Subprocess;
   readonly #stderr: ByteSource;
+  // Known before the event loop has turned.
+  #status: ExitStatus | undefined;
   readonly #tail: string[] = [];
 
   /** @throws {PlugError} `start_failed`: says why. */
@@ -81,7 +93,11 @@ export class Child {
     this.socketFd = options.hasSocket
       ? (this.#process.stdio[socketFdInChild] as unknown as number)
       : undefined;
-    ({ stdin: this.stdin, stdout: this.stdout, stderr: this.#stderr } = streams.own(this.#process));
+    ({
+      stdin: this.stdin,
+      stdout: this.stdout,
+      stderr: this.#stderr,
+    } = streams.own(this.#process, options.isBlocking ?? false));
     const stderrEnded = this.#readStderr(options.onLine);
     this.ended = this.#process.exited.then(() => this.#lastWords(stderrEnded));
   }
@@ -89,7 +105,20 @@ export class Child {
   /** How the process ended, or undefined while it runs. Known a little before {@link ended}. */
   get end(): ProcessEnd | undefined {
     const { exitCode, signalCode } = this.#process;
-    return exitCode === null && signalCode === null ? undefined : this.#describeEnd();
+    const isKnown = exitCode !== null || signalCode !== null || this.#status !== undefined;
+    return isKnown ? this.#describeEnd() : undefined;
+  }
+
+  /** The same for a caller without the event loop, who asks the kernel. */
+  endNow(io: BlockingIo): ProcessEnd | undefined {
+    this.#status ??= io.exitStatus(this.pid);
+    return this.end;
+  }
+
+  /** What it prints, for a caller without the event loop; empty where that cannot be had. */
+  get printed(): readonly BlockingSource[] {
+    const sources = [this.stdout, this.#stderr];
+    return sources.filter((source): source is BlockingSource => "readNow" in source);
   }
 
   /** The last lines of stderr, so far. */
@@ -141,10 +170,14 @@ export class Child {
   }
 
   #describeEnd(): ProcessEnd {
+    const { stderrTail } = this;
     const { exitCode, signalCode } = this.#process;
+    if (exitCode === null && signalCode === null && this.#status !== undefined) {
+      return { ...this.#status, stderrTail };
+    }
     // Bun gives a number for a signal that it has no name for.
     const signal = signalCode === null ? null : String(signalCode);
-    return { exitCode, signal, stderrTail: this.stderrTail };
+    return { exitCode, signal, stderrTail };
   }
 }
 
@@ -167,7 +200,7 @@ interface ChildStreams {
   /** The child has its ends: gives back the host's copies of them. */
   started(): void;
   /** The host's ends. */
-  own(process: Bun.Subprocess): OwnStreams;
+  own(process: Bun.Subprocess, isBlocking: boolean): OwnStreams;
   /** The child was not started: gives everything back. */
   close(): void;
 }
@@ -185,18 +218,18 @@ function openStreams(path: string): ChildStreams {
     throw new PlugError("start_failed", `cannot start "${path}": ${(error as Error).message}`);
   }
   const [stdin, stdout, stderr] = pipes as [Pipe, Pipe, Pipe];
-  const source = ({ readFd: fd }: Pipe): ByteSource => {
+  const source = ({ readFd: fd }: Pipe, isBlocking: boolean): ByteSource => {
     c.setNonBlocking(fd, "read");
-    return descriptorSource({ fd });
+    return descriptorSource({ fd, isBlocking });
   };
   return {
     child: [stdin.readFd, stdout.writeFd, stderr.writeFd],
     hasFifos: true,
     started: () => closeAll(stdin.readFd, stdout.writeFd, stderr.writeFd),
-    own: () => ({
+    own: (_process, isBlocking) => ({
       stdin: { fd: stdin.writeFd, isNonBlocking: c.setNonBlocking(stdin.writeFd, "write") },
-      stdout: source(stdout),
-      stderr: source(stderr),
+      stdout: source(stdout, isBlocking),
+      stderr: source(stderr, isBlocking),
     }),
     close: () => pipes.forEach((pipe) => closeAll(pipe.readFd, pipe.writeFd)),
   };

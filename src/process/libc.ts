@@ -41,18 +41,23 @@ let loaded: Libc | undefined | null = null;
 
 /** The C library, or undefined where bun:ffi is not to be had. */
 export function libc(): Libc | undefined {
-  if (loaded === null) loaded = process.env[noFfiVariable] === "1" ? undefined : load();
+  if (loaded === null) loaded = load();
   return loaded;
 }
 
 function load(): Libc | undefined {
-  let ffi: typeof Ffi;
+  const ffi = loadFfi();
+  if (ffi === undefined) return undefined;
+  return process.platform === "linux" ? loadLinux(ffi) : loadDarwin(ffi);
+}
+
+function loadFfi(): typeof Ffi | undefined {
+  if (process.env[noFfiVariable] === "1") return undefined;
   try {
-    ffi = require("bun:ffi") as typeof Ffi;
+    return require("bun:ffi") as typeof Ffi;
   } catch {
     return undefined; // a Bun without it
   }
-  return process.platform === "linux" ? loadLinux(ffi) : loadDarwin(ffi);
 }
 
 function loadLinux({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
@@ -111,6 +116,20 @@ function loadDarwin({ dlopen, FFIType, ptr }: typeof Ffi): Libc | undefined {
     sealedMemory: () => undefined,
     setNonBlocking: () => false,
   };
+}
+
+/**
+ * Other calls of the C library, or undefined where bun:ffi is not to be had. Loaded anew with every
+ * call of this: whoever asks keeps them.
+ */
+export function openLibrary<S extends Record<string, Ffi.FFIFunction>>(
+  symbolsOf: (ffi: typeof Ffi) => S,
+) {
+  const ffi = loadFfi();
+  if (ffi === undefined) return undefined;
+  const names = process.platform === "linux" ? linuxNames : darwinNames;
+  const symbols = open(ffi.dlopen, names, symbolsOf(ffi));
+  return symbols && { symbols, ptr: ffi.ptr };
 }
 
 function open<S extends Record<string, Ffi.FFIFunction>>(

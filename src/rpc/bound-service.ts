@@ -29,7 +29,7 @@ import { streamFlags } from "./stream-flags.ts";
 /** The methods that the peer has, by name: what it calls them on the wire. */
 export type MethodIds = ReadonlyMap<string, number>;
 
-interface Binding {
+export interface Binding {
   /** Undefined if the peer does not have the method. */
   readonly route: Route | undefined;
   readonly reader: PayloadReader<unknown>;
@@ -206,7 +206,8 @@ function parentIn(options: CallOptions | undefined): ParentCall | undefined {
 // For responses that have nothing in them.
 const emptyReader: PayloadReader<undefined> = { read: () => undefined };
 
-function bind(
+/** How one method is called. */
+export function bind(
   service: string,
   method: Method<never>,
   methodId: number | undefined,

@@ -5,6 +5,7 @@
 
 import type { DescMessage } from "@bufbuild/protobuf";
 
+import { blocked } from "../call/blocked.ts";
 import { type CallHandler, type IncomingCall, responseFailure } from "../call/incoming-call.ts";
 import { PlugError } from "../error/plug-error.ts";
 import type { MessageSender } from "../stream/message-sender.ts";
@@ -106,7 +107,8 @@ export class Dispatcher implements CallHandler {
       return;
     }
     if (this.#runningCount < this.#maxRunningHandlers || call.isNested) {
-      this.#run(entry, call, request);
+      if (blocked.isBlocked) this.#runBlocked(entry, call, request);
+      else this.#run(entry, call, request);
     } else {
       call.defer();
       // One that is given up must not be kept until some stuck handler makes room.
@@ -141,6 +143,29 @@ export class Dispatcher implements CallHandler {
     } else {
       answer(entry, call, result);
     }
+  }
+
+  // Between two chunks of frames, so that the handler may block in its turn; and at once, since no
+  // promise settles before the caller has its answer, which may depend on this.
+  #runBlocked(entry: Entry, call: IncomingCall, request: unknown): void {
+    const { handler, method } = entry;
+    if (method.kind !== "unary" || this.#interceptors.length > 0) {
+      call.fail(needsLoop(call, method.kind === "unary" ? "goes through interceptors" : "streams"));
+      return;
+    }
+    call.defer();
+    blocked.add(() => {
+      if (call.isAnswered) return;
+      try {
+        const result: unknown = method.handle(handler, request as never, call);
+        if (!isThenable(result)) return answer(entry, call, result);
+        call.fail(needsLoop(call, "returned a promise"));
+        // Its handler has its answer: what becomes of it is nobody's concern.
+        Promise.resolve(result).catch(() => {});
+      } catch (error) {
+        call.fail(error);
+      }
+    });
   }
 
   // The handler is at work until the promise settles.
@@ -304,6 +329,13 @@ function wrongKind(call: IncomingCall, kind: string): PlugError {
   return new PlugError(
     "unimplemented",
     `${call.service}.${call.method} is ${kind.replace("_", " ")} here, and the caller takes it for something else`,
+  );
+}
+
+function needsLoop(call: IncomingCall, what: string): PlugError {
+  return new PlugError(
+    "failed_precondition",
+    `a blocking call waits in this process, and the handler of ${call.name} ${what}, which needs the event loop`,
   );
 }
 

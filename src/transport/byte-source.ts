@@ -4,7 +4,7 @@ import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type * as NodeStream from "node:stream";
 
-import { plainBytes } from "./transport.ts";
+import { type DescriptorIo, plainBytes } from "./transport.ts";
 
 /** Told what is read. The chunk is borrowed: valid until the call returns. */
 export interface ByteSink {
@@ -22,16 +22,45 @@ export interface ByteSource {
   close(): void;
 }
 
+/** A source that a caller can read who blocks the process. */
+export interface BlockingSource extends ByteSource {
+  /** Undefined once it has ended or been closed. */
+  readonly readFd: number | undefined;
+  /**
+   * Reads what is there now. Returns whether there was something. Where the event loop reads too, it
+   * is handed on when the caller has returned, behind what Bun has read before.
+   */
+  readNow(io: DescriptorIo): boolean;
+  /** Hands on what has been read. */
+  giveNow(): void;
+  /** From now on the event loop reads. Does nothing if it does already. */
+  leaveToLoop(): void;
+  /** Whether it does. */
+  readonly isLeftToLoop: boolean;
+}
+
 // What is read before everything else has its turn.
 const turnBudgetBytes = 128 * 1024;
+// What is read at a time while the process is blocked.
+const blockingReadBytes = 16 * 1024;
+// What has been read so and not handed on yet may be so much.
+const maxHeldBytes = 256 * 1024;
+// More microtasks than a chunk needs on its way from Bun's reader to the sink.
+const handOnHops = 32;
 
 export interface DescriptorOptions {
   /** Whether a read of it returns at once when nothing is there or not: either will do. */
   readonly fd: number;
+  /**
+   * Only `readNow` reads, until `leaveToLoop` is called. The descriptor must not block.
+   *
+   * @defaultValue false
+   */
+  readonly isBlocking?: boolean | undefined;
 }
 
 /** Ownership: the descriptor belongs to the source, which closes it. */
-export function descriptorSource(options: DescriptorOptions): ByteSource {
+export function descriptorSource(options: DescriptorOptions): BlockingSource {
   return new DescriptorSource(options);
 }
 
@@ -98,21 +127,82 @@ function feed(readable: Readable, sink: ByteSink): Reference {
   };
 }
 
-class DescriptorSource implements ByteSource {
+class DescriptorSource implements BlockingSource {
   readonly #fd: number;
+  #isBlocking: boolean;
   #sink: ByteSink | undefined;
   #readable: Readable | undefined;
   #reference: Reference | undefined;
   #isReferenced = true;
   #isClosed = false;
+  #isEnded = false;
+  // Read while the process was blocked, behind what Bun may have read before and not handed on yet.
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
 
-  constructor({ fd }: DescriptorOptions) {
+  constructor({ fd, isBlocking = false }: DescriptorOptions) {
     this.#fd = fd;
+    this.#isBlocking = isBlocking;
   }
 
   start(sink: ByteSink): void {
     if (this.#isClosed) return;
     this.#sink = sink;
+    if (!this.#isBlocking) this.#startLoop();
+  }
+
+  leaveToLoop(): void {
+    if (!this.#isBlocking) return;
+    this.#isBlocking = false;
+    if (this.#sink !== undefined && !this.#isEnded) this.#startLoop();
+  }
+
+  get isLeftToLoop(): boolean {
+    return !this.#isBlocking;
+  }
+
+  get readFd(): number | undefined {
+    return this.#isClosed || this.#isEnded || this.#sink === undefined ? undefined : this.#fd;
+  }
+
+  readNow(io: DescriptorIo): boolean {
+    if (this.readFd === undefined) return false;
+    const chunk = new Uint8Array(blockingReadBytes);
+    const byteCount = io.read(this.#fd, chunk);
+    if (byteCount < 0) return false;
+    if (this.#isBlocking) {
+      if (byteCount > 0) this.#sink?.chunk(chunk.subarray(0, byteCount));
+      else this.#end(undefined);
+      return true;
+    }
+    // The loop sees the end by itself; here it is only not looked for any more.
+    if (byteCount === 0) this.#isEnded = true;
+    else this.#hold(chunk.subarray(0, byteCount));
+    return true;
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.byteLength;
+    if (this.#heldBytes > maxHeldBytes) this.giveNow();
+    else if (this.#held.length === 1) this.#giveSoon(handOnHops);
+  }
+
+  // Behind what Bun has read and is about to hand on, and before it reads again.
+  #giveSoon(hops: number): void {
+    if (hops > 0) queueMicrotask(() => this.#giveSoon(hops - 1));
+    else if ((this.#readable?.readableLength ?? 0) === 0) this.giveNow();
+    else setImmediate(() => this.#giveSoon(0));
+  }
+
+  giveNow(): void {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const bytes of held) this.#sink?.chunk(bytes);
+  }
+
+  #startLoop(): void {
     this.#readable = readableOf(Bun.file(this.#fd).stream());
     this.#reference = feed(this.#readable, {
       chunk: (bytes) => this.#sink?.chunk(bytes),
@@ -142,6 +232,8 @@ class DescriptorSource implements ByteSource {
   }
 
   #end(cause: Error | undefined): void {
+    this.#isEnded = true;
+    this.giveNow();
     const sink = this.#sink;
     this.#sink = undefined;
     this.#readable?.destroy();

@@ -2,6 +2,8 @@
 
 import { closeSync } from "node:fs";
 
+import type { DescriptorIo } from "./transport.ts";
+
 export interface DoorbellEvents {
   /** The other side has rung. */
   rung(): void;
@@ -22,6 +24,8 @@ const connectDescriptor = Bun.connect as unknown as (options: {
 }) => Promise<BunSocket>;
 
 const bell = Uint8Array.of(1);
+// For what is read of it, which nobody looks at.
+const rung = new Uint8Array(64);
 
 /** Ownership: the descriptor belongs to the doorbell from now on. */
 export function connectDoorbell(fd: number, events: DoorbellEvents): DoorbellSocket {
@@ -29,12 +33,14 @@ export function connectDoorbell(fd: number, events: DoorbellEvents): DoorbellSoc
 }
 
 export class DoorbellSocket {
+  readonly #fd: number;
   #socket: BunSocket | undefined;
   #isReferenced = true;
   #isClosed = false;
   #isOwed = false;
 
   constructor(fd: number, events: DoorbellEvents) {
+    this.#fd = fd;
     const gone = (cause?: Error): void => {
       if (!this.#isClosed) events.gone(cause);
     };
@@ -62,6 +68,11 @@ export class DoorbellSocket {
     if (this.#socket === undefined) this.#isOwed = true;
     // One that is not taken is one too many: those before it have not been heard yet.
     else this.#socket.write(bell);
+  }
+
+  /** Takes what has been rung, without the event loop: see {@link DescriptorIo.read}. */
+  silence(io: DescriptorIo): number {
+    return this.#isClosed ? 0 : io.read(this.#fd, rung);
   }
 
   ref(): void {

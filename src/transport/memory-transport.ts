@@ -1,7 +1,7 @@
 // Two ends in one process, for tests of plugins: the same frames, no process.
 
 import { SendBuffer } from "./send-buffer.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import type { BlockingTransport, Receiver, Transport } from "./transport.ts";
 
 const highWaterBytes = 64 * 1024;
 
@@ -14,8 +14,12 @@ export function memoryTransports(): [Transport, Transport] {
   return [left, right];
 }
 
-class MemoryTransport implements Transport {
+class MemoryTransport implements BlockingTransport {
   readonly kind = "memory";
+  readonly canBlock = true;
+  // There is nothing to wait for: what is not there now needs the event loop.
+  readonly readFd = -1;
+  readonly writeFd = undefined;
   readonly sent = { writeCount: 0, byteCount: 0 };
   isAwaited = false;
   readonly #out = new SendBuffer();
@@ -82,6 +86,30 @@ class MemoryTransport implements Transport {
     this.#inboxBytes += chunk.byteLength;
     this.#scheduleDelivery();
   }
+
+  takeNow(): boolean {
+    this.#peer?.flush();
+    return this.#takeInbox() || (this.#peer?.takeOwn() ?? false);
+  }
+
+  takeOwn(): boolean {
+    this.#peer?.flush();
+    return this.#takeInbox();
+  }
+
+  #takeInbox(): boolean {
+    const isFound = this.#inbox.length > 0 && this.#receiver !== undefined;
+    if (isFound) this.#deliver();
+    return isFound;
+  }
+
+  willWait(): boolean {
+    return true;
+  }
+
+  hasWaited(): void {}
+
+  resume(): void {}
 
   ref(): void {}
 

@@ -10,6 +10,8 @@ export interface Pollable {
   poll(): boolean;
   /** Until when it is worth looking, on the clock of `Bun.nanoseconds()`; 0 if it is not. */
   readonly pollUntilNs: number;
+  /** What was taken is being worked on, in microtasks: that is not to be kept waiting. */
+  readonly isAtWork: boolean;
   /** Nothing is looked for any more. Returns false if something has come meanwhile. */
   sleep(): boolean;
 }
@@ -22,31 +24,36 @@ const pollsPerClock = 4;
 
 export class Poller {
   // Those that are awake: they are looked at, or will be before the event loop waits.
-  readonly #awake = new Set<Pollable>();
+  // An array: a Set's iterator costs more than the looks.
+  readonly #awake: Pollable[] = [];
   #isMicrotaskDue = false;
   #isTurnDue = false;
   #turnStartedNs = 0;
   #isTurnOver = false;
   #pollCount = 0;
+  #vainLooks = 0;
 
   /** Looks at it from now on, until it sleeps. */
   wake(pollable: Pollable): void {
-    if (this.#awake.size === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
-    this.#awake.add(pollable);
+    if (!this.#awake.includes(pollable)) {
+      if (this.#awake.length === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
+      this.#awake.push(pollable);
+    }
     this.#schedule();
   }
 
   /** Forgets it. */
   remove(pollable: Pollable): void {
-    this.#awake.delete(pollable);
+    const index = this.#awake.indexOf(pollable);
+    if (index >= 0) this.#awake.splice(index, 1);
   }
 
   isAwake(pollable: Pollable): boolean {
-    return this.#awake.has(pollable);
+    return this.#awake.includes(pollable);
   }
 
   #schedule(): void {
-    if (this.#awake.size === 0) return;
+    if (this.#awake.length === 0) return;
     // In a microtask, so that whoever waits for what was found goes first; but not for ever.
     if (this.#isWanted() && !this.#checkTurn()) {
       if (this.#isMicrotaskDue) return;
@@ -83,19 +90,32 @@ export class Poller {
     this.#run();
   };
 
+  // No more than a few looks: microtasks of others, which may lead to an answer, go in between.
   #run(): void {
-    for (let looks = 1; ; looks++) {
-      let isFound = false;
-      for (const pollable of this.#awake) if (pollable.poll()) isFound = true;
-      if (isFound || this.#awake.size === 0) break;
-      if (looks > 1 && looks % looksPerClock !== 0) continue;
-      const now = Bun.nanoseconds();
-      for (const pollable of this.#awake) {
-        if (pollable.pollUntilNs <= now && pollable.sleep()) this.#awake.delete(pollable);
-      }
-      if (now - this.#turnStartedNs > turnNs) break;
+    const isWanted = this.#isWanted();
+    let isFound = false;
+    const mostLooks = isWanted && !this.#isAtWork() ? looksPerClock : 1;
+    for (let looks = 0; looks < mostLooks && !isFound; looks++) {
+      // Backwards: what ends while it is looked at is taken out.
+      for (let i = this.#awake.length - 1; i >= 0; i--) if (this.#awake[i]?.poll()) isFound = true;
+      this.#vainLooks += 1;
     }
+    if (isFound) this.#vainLooks = 0;
+    else if (!isWanted || this.#vainLooks >= looksPerClock) this.#letSleep();
     this.#schedule();
+  }
+
+  #isAtWork(): boolean {
+    for (const pollable of this.#awake) if (pollable.isAtWork) return true;
+    return false;
+  }
+
+  #letSleep(): void {
+    this.#vainLooks = 0;
+    const now = Bun.nanoseconds();
+    for (const pollable of [...this.#awake]) {
+      if (pollable.pollUntilNs <= now && pollable.sleep()) this.remove(pollable);
+    }
   }
 }
 

@@ -6,11 +6,19 @@
 import { closeSync } from "node:fs";
 
 import { SendBuffer } from "./send-buffer.ts";
-import { plainBytes, type Receiver, type Transport } from "./transport.ts";
+import {
+  type BlockingTransport,
+  type DescriptorIo,
+  plainBytes,
+  type Receiver,
+  type Transport,
+} from "./transport.ts";
 
 // The kernel's buffer holds about 200 KiB; beyond a piece more, bulk data can wait, so that small
 // frames find no more before them.
 const highWaterBytes = 64 * 1024;
+// What a caller who blocks takes at a time.
+const blockingReadBytes = 64 * 1024;
 
 /** The part of Bun's socket that is used here. */
 interface BunSocket {
@@ -41,7 +49,7 @@ const connectDescriptor = Bun.connect as unknown as (options: {
  * Ownership: the descriptor belongs to the transport from now on.
  */
 export function socketTransport(fd: number): Transport {
-  const transport = new SocketTransport();
+  const transport = new SocketTransport(fd);
   // `open` is called before this returns (in Bun 1.4.5), but nothing here depends on it.
   connectDescriptor({ fd, socket: transport.handler }).catch((error: Error) => {
     transport.handler.close(undefined, error);
@@ -54,8 +62,9 @@ export function socketTransport(fd: number): Transport {
   return transport;
 }
 
-class SocketTransport implements Transport {
+class SocketTransport implements BlockingTransport {
   readonly kind = "socket";
+  readonly canBlock = true;
   readonly sent = { writeCount: 0, byteCount: 0 };
   isAwaited = false;
   readonly #out = new SendBuffer();
@@ -67,6 +76,13 @@ class SocketTransport implements Transport {
   #isBlocked = false;
   #isReferenced = true;
   #isClosed = false;
+  readonly readFd: number;
+  // Made by the first caller who blocks.
+  #blockingChunk: Uint8Array | undefined;
+
+  constructor(fd: number) {
+    this.readFd = fd;
+  }
 
   readonly handler: BunSocketHandler = {
     open: (socket) => this.#attach(socket),
@@ -133,6 +149,30 @@ class SocketTransport implements Transport {
     this.#out.taken(taken);
     this.#isBlocked = taken < byteCount;
   }
+
+  get writeFd(): number | undefined {
+    return this.#isBlocked ? this.readFd : undefined;
+  }
+
+  // What Bun has read it has handed on before it returned, so nothing is overtaken here.
+  takeNow(io: DescriptorIo): boolean {
+    if (this.#end !== undefined || this.#receiver === undefined) return false;
+    this.#blockingChunk ??= new Uint8Array(blockingReadBytes);
+    const byteCount = io.read(this.readFd, this.#blockingChunk);
+    if (byteCount > 0) this.#receiver.receive(this.#blockingChunk, 0, byteCount);
+    else if (byteCount === 0) this.#ended(undefined);
+    return byteCount >= 0;
+  }
+
+  willWait(): boolean {
+    return true;
+  }
+
+  hasWaited(_io: DescriptorIo, isWritable: boolean): void {
+    if (isWritable) this.#drain();
+  }
+
+  resume(): void {}
 
   ref(): void {
     this.#isReferenced = true;

@@ -5,9 +5,9 @@
 
 import { closeSync, writeSync } from "node:fs";
 
-import type { ByteSource } from "./byte-source.ts";
+import type { BlockingSource, ByteSource } from "./byte-source.ts";
 import { SendBuffer } from "./send-buffer.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import type { BlockingTransport, DescriptorIo, Receiver } from "./transport.ts";
 
 const highWaterBytes = 64 * 1024;
 // Between a write that failed and the end of the connection.
@@ -28,7 +28,7 @@ export type ByteTarget =
   | { readonly sink: BunSink };
 
 /** Ownership: the source and the target belong to the transport, which closes them. */
-export class StdioTransport implements Transport {
+export class StdioTransport implements BlockingTransport {
   readonly kind = "stdio";
   readonly sent = { writeCount: 0, byteCount: 0 };
   isAwaited = false;
@@ -36,11 +36,13 @@ export class StdioTransport implements Transport {
   readonly #source: ByteSource;
   readonly #fd: number | undefined;
   readonly #isNonBlocking: boolean;
+  // Undefined if the event loop is all that can read.
+  readonly #blockingSource: BlockingSource | undefined;
   #sink: BunSink | undefined;
   #receiver: Receiver | undefined;
   #isStarted = false;
   #end: { readonly cause: Error | undefined } | undefined;
-  // The sink has not written all that it was given.
+  // The sink has not written all that it was given, or there is none and the kernel is full.
   #isBlocked = false;
   #isWriteClosed = false;
   #isClosed = false;
@@ -48,6 +50,7 @@ export class StdioTransport implements Transport {
 
   constructor(source: ByteSource, target: ByteTarget) {
     this.#source = source;
+    this.#blockingSource = "readNow" in source ? (source as BlockingSource) : undefined;
     this.#fd = "fd" in target ? target.fd : undefined;
     this.#isNonBlocking = "fd" in target && target.isNonBlocking;
     this.#sink = "sink" in target ? target.sink : undefined;
@@ -94,7 +97,41 @@ export class StdioTransport implements Transport {
   flush(): void {
     if (this.#isBlocked || this.#isWriteClosed) return;
     if (this.#isNonBlocking) this.#writeDirectly();
-    if (this.#out.byteCount > 0) this.#writeBySink();
+    if (this.#out.byteCount === 0) return;
+    // A sink writes when the event loop turns.
+    if (this.canBlock && this.#isNonBlocking) this.#isBlocked = true;
+    else this.#writeBySink();
+  }
+
+  get canBlock(): boolean {
+    return this.#blockingSource?.isLeftToLoop === false;
+  }
+
+  get readFd(): number {
+    return this.#blockingSource?.readFd ?? -1;
+  }
+
+  get writeFd(): number | undefined {
+    return this.#isBlocked ? this.#fd : undefined;
+  }
+
+  takeNow(io: DescriptorIo): boolean {
+    return this.#blockingSource?.readNow(io) ?? false;
+  }
+
+  willWait(): boolean {
+    return true;
+  }
+
+  hasWaited(_io: DescriptorIo, isWritable: boolean): void {
+    if (isWritable && this.#isBlocked) this.#unblocked();
+  }
+
+  resume(): void {}
+
+  /** From now on the event loop reads, and writes what the kernel does not take. */
+  leaveToLoop(): void {
+    this.#blockingSource?.leaveToLoop();
   }
 
   // One system call, no copy, and the kernel's own word on how much it took.

@@ -65,3 +65,38 @@ export interface Transport {
   /** Closes both directions and gives the descriptors back. `ended` is not called for it. */
   close(): void;
 }
+
+/** The system calls of a wait without the event loop. */
+export interface DescriptorIo {
+  /** Reads what is there, without waiting: how many bytes, 0 at the end, -1 if nothing is there now. */
+  read(fd: number, buffer: Uint8Array): number;
+}
+
+/** A transport that a caller can wait for who blocks the process: the event loop stands still. */
+export interface BlockingTransport extends Transport {
+  /** False: something else reads, and what it holds cannot be waited for. */
+  readonly canBlock: boolean;
+  /** Becomes readable when something may have come. */
+  readonly readFd: number;
+  /** Becomes writable when there is room again, or undefined if nothing is waiting for room. */
+  readonly writeFd: number | undefined;
+
+  /**
+   * Takes what is there, looking for it for a moment where it lately came that soon. Returns whether
+   * there was something.
+   */
+  takeNow(io: DescriptorIo): boolean;
+
+  /** Nothing was there, and the caller will wait for the descriptors. False: now there is something. */
+  willWait(): boolean;
+
+  /** The descriptors are ready, or the wait has been long. */
+  hasWaited(io: DescriptorIo, isWritable: boolean): void;
+
+  /** The event loop takes over again. */
+  resume(): void;
+}
+
+export function canBlock(transport: Transport): transport is BlockingTransport {
+  return "canBlock" in transport && transport.canBlock === true;
+}

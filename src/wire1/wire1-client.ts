@@ -39,6 +39,7 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
   #current: OutgoingCall | undefined;
   #unsettledCount = 0;
   #idle: PromiseWithResolvers<void> | undefined;
+  #isReceiving = false;
   #closeReason: PlugError | undefined;
 
   constructor(options: Wire1ClientOptions) {
@@ -67,6 +68,13 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
     terms?: CallTerms,
   ): Promise<R> {
     return placeCall(this, route, writer, value, reader, terms);
+  }
+
+  /** Every call has gone out already. */
+  flush(): void {}
+
+  get isReceiving(): boolean {
+    return this.#isReceiving;
   }
 
   openStream(route: Route): never {
@@ -159,11 +167,13 @@ export class Wire1Client implements ClientConnection, CallStarter, Receiver, Wir
 
   receive(chunk: Uint8Array, from: number, to: number): void {
     if (this.#closeReason !== undefined) return;
+    this.#isReceiving = true;
     try {
       this.#reader.push(chunk, from, to);
     } catch (error) {
       this.close(asPlugError(error));
     }
+    this.#isReceiving = false;
   }
 
   checkId(id: number): void {

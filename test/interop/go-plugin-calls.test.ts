@@ -4,9 +4,9 @@ import { expect, test } from "bun:test";
 
 import { pluginOf } from "bun-plug";
 
-import { loadEverything } from "../go/gen/interop_plug.ts";
+import { loadEverything, loadEverythingSync } from "../go/gen/interop_plug.ts";
 import { describeGo, goBinary } from "../support/go-peer.ts";
-import { rejection } from "../support/rejection.ts";
+import { rejection, thrown } from "../support/rejection.ts";
 import { spanOf, within } from "../support/within.ts";
 
 const load = async () => await loadEverything(await goBinary("everything"), { logger: false });
@@ -130,5 +130,24 @@ describeGo("a call to a Go plugin", () => {
   test("is answered although its deadline is near, if the answer comes first", async () => {
     await using everything = await load();
     for (let i = 0; i < 100; i++) expect(await everything.sleep(1, { timeoutMs: 5_000 })).toBe(1);
+  });
+});
+
+describeGo("a call to a Go plugin that blocks", () => {
+  test("returns its answer, and throws its errors and deadlines", async () => {
+    const everything = loadEverythingSync(await goBinary("everything"), { logger: false });
+    expect(everything.not(true)).toBe(false);
+    expect(thrown(() => everything.sleep(400, { timeoutMs: 30 })).code).toBe("deadline_exceeded");
+    // Behind the one that was given up, which keeps its place.
+    expect(everything.next(1n)).toBe(1n);
+    expect(everything.next(1n)).toBe(2n);
+    expect(pluginOf(everything).stats()).toMatchObject({ wire: 1, transport: "stdio" });
+    await pluginOf(everything).close();
+  });
+
+  test("needs a load that blocks", async () => {
+    await using everything = await load();
+    expect(thrown(() => pluginOf(everything).sync.not(true)).code).toBe("unimplemented");
+    expect(await everything.not(true)).toBe(false);
   });
 });

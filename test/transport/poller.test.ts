@@ -11,6 +11,7 @@ const turnsWithinMs = 1_000;
 
 /** Finds something each time that it is looked at, until it is told to stop. */
 class Busy implements Pollable {
+  readonly isAtWork = false;
   readonly #onPoll: () => void;
   pollCount = 0;
   isOver = false;
@@ -81,5 +82,50 @@ test.each([0, 1, 2, 3])(
     busy.isOver = true;
     poller.remove(busy);
     expect(isStillBusy).toBe(true);
+  },
+);
+
+/** Has something to wait for, and never finds it. */
+class Waiting implements Pollable {
+  readonly isAtWork: boolean;
+  pollCount = 0;
+  isOver = false;
+
+  constructor(isAtWork: boolean) {
+    this.isAtWork = isAtWork;
+  }
+
+  get pollUntilNs(): number {
+    return this.isOver ? 0 : Number.MAX_SAFE_INTEGER;
+  }
+
+  poll(): boolean {
+    this.pollCount += 1;
+    return false;
+  }
+
+  sleep(): boolean {
+    return true;
+  }
+}
+
+test.each([
+  { isAtWork: true, mostLooks: 1, what: "one look" },
+  { isAtWork: false, mostLooks: 24, what: "a few looks" },
+])(
+  "a chain of microtasks waits for no more than $what between two of them: at work $isAtWork",
+  async ({ isAtWork, mostLooks }) => {
+    const poller = new Poller();
+    const waiting = new Waiting(isAtWork);
+    poller.wake(waiting);
+    const pollCounts: number[] = [];
+    for (let step = 0; step < 200; step++) {
+      await undefined;
+      pollCounts.push(waiting.pollCount);
+    }
+    waiting.isOver = true;
+    poller.remove(waiting);
+    const looks = pollCounts.map((count, step) => count - (pollCounts[step - 1] ?? 0));
+    expect(Math.max(...looks)).toBe(mostLooks);
   },
 );

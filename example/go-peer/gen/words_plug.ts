@@ -5,8 +5,8 @@
 // @generated from file words.proto (package words, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bool, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bool, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { RepeatRequest, RepeatRequestSchema, ReportRequest, ReportRequestSchema, ReportResponse, ReportResponseSchema, Text, TextSchema, WaitRequest, WaitRequestSchema } from "./words_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
@@ -405,6 +405,15 @@ export const Words: Service<Words, WordsHandler> = {
  */
 export function loadWords(path: string | URL, options?: LoadOptions): Promise<Words & AsyncDisposable> {
   return loadService(Words, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service words.Words
+ */
+export function loadWordsSync(path: string | URL, options?: LoadOptions): Sync<Words> & Disposable {
+  return loadServiceSync(Words, path, options);
 }
 
 /**

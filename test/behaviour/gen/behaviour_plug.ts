@@ -4,8 +4,8 @@
 // @generated from file behaviour.proto (package behaviour, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { bytes, bytesOf, double, int32, int64, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { bytes, bytesOf, double, int32, int64, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Blob, BlobSchema, Books, BooksSchema, CountElement, CountElementSchema, CountRequest, CountRequestSchema, Event, EventSchema, Number, NumberSchema, Terms, TermsSchema, Text, TextSchema } from "./behaviour_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
@@ -703,6 +703,15 @@ export const Behaviour: Service<Behaviour, BehaviourHandler> = {
  */
 export function loadBehaviour(path: string | URL, options?: LoadOptions): Promise<Behaviour & AsyncDisposable> {
   return loadService(Behaviour, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service behaviour.Behaviour
+ */
+export function loadBehaviourSync(path: string | URL, options?: LoadOptions): Sync<Behaviour> & Disposable {
+  return loadServiceSync(Behaviour, path, options);
 }
 
 /**

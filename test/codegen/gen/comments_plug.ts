@@ -6,8 +6,8 @@
 
 // A comment on the package.
 
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { Text, TextSchema } from "./comments_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
@@ -242,6 +242,15 @@ export function loadCommented(path: string | URL, options?: LoadOptions): Promis
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.comments.Commented
+ */
+export function loadCommentedSync(path: string | URL, options?: LoadOptions): Sync<Commented> & Disposable {
+  return loadServiceSync(Commented, path, options);
+}
+
+/**
  * Serves Commented to the host that started this program, until it goes.
  *
  * @generated from service golden.comments.Commented
@@ -342,6 +351,16 @@ export const Retired: Service<Retired, RetiredHandler> = {
  */
 export function loadRetired(path: string | URL, options?: LoadOptions): Promise<Retired & AsyncDisposable> {
   return loadService(Retired, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.comments.Retired
+ * @deprecated
+ */
+export function loadRetiredSync(path: string | URL, options?: LoadOptions): Sync<Retired> & Disposable {
+  return loadServiceSync(Retired, path, options);
 }
 
 /**

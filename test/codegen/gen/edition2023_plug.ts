@@ -8,8 +8,8 @@ import type { Closed, Everything, One, Open, Sub, SubSchema } from "./edition202
 import { EverythingSchema, OneSchema } from "./edition2023_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, int32, int64, isMade, loadService, loadServiceSync, notEncodable, reader, requiredIsUnset, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2023.Edition2023
@@ -183,6 +183,15 @@ export const Edition2023: Service<Edition2023, Edition2023Handler> = {
  */
 export function loadEdition2023(path: string | URL, options?: LoadOptions): Promise<Edition2023 & AsyncDisposable> {
   return loadService(Edition2023, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.edition2023.Edition2023
+ */
+export function loadEdition2023Sync(path: string | URL, options?: LoadOptions): Sync<Edition2023> & Disposable {
+  return loadServiceSync(Edition2023, path, options);
 }
 
 /**

@@ -8,8 +8,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Answer, Hidden, Question, QuestionSchema } from "./edition2024_pb.ts";
 import { AnswerSchema, HiddenSchema } from "./edition2024_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, has, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, has, held, hold, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.edition2024.Edition2024
@@ -112,6 +112,15 @@ export const Edition2024: Service<Edition2024, Edition2024Handler> = {
  */
 export function loadEdition2024(path: string | URL, options?: LoadOptions): Promise<Edition2024 & AsyncDisposable> {
   return loadService(Edition2024, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.edition2024.Edition2024
+ */
+export function loadEdition2024Sync(path: string | URL, options?: LoadOptions): Sync<Edition2024> & Disposable {
+  return loadServiceSync(Edition2024, path, options);
 }
 
 /**

@@ -7,8 +7,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Choice, ChoiceSchema, OnlyChoice, OnlyChoiceSchema, Outer, OuterSchema, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind, TwoChoices, TwoChoicesSchema } from "./messages_pb.ts";
 import type { Point, PointSchema, Unit } from "./nested/deep/types_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, int64, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, int64, isMade, listOf, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.messages.Messages
@@ -345,6 +345,15 @@ export const Messages: Service<Messages, MessagesHandler> = {
  */
 export function loadMessages(path: string | URL, options?: LoadOptions): Promise<Messages & AsyncDisposable> {
   return loadService(Messages, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.messages.Messages
+ */
+export function loadMessagesSync(path: string | URL, options?: LoadOptions): Sync<Messages> & Disposable {
+  return loadServiceSync(Messages, path, options);
 }
 
 /**

@@ -5,8 +5,8 @@
 // @generated from file names.proto (package golden.names, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service as Service$1, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, isMade, listOf, loadService as loadService$1, mapOf, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext as CallContext$1, CallOptions as CallOptions$1, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service as Service$1, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, held, hold, int32, isMade, listOf, loadService as loadService$1, loadServiceSync as loadServiceSync$1, mapOf, notEncodable, reader, runService as runService$1, setEntry, string, structFromJson, structToJson, testService as testService$1, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Arguments, ArgumentsSchema, Context, ContextSchema, Hiding, HidingSchema, Options, OptionsSchema, Text, TextSchema, Words, WordsSchema } from "./names_pb.ts";
 import type { JsonObject, MessageInitShape as MessageInitShape$1 } from "@bufbuild/protobuf";
 import type { AsyncDisposable as AsyncDisposable$1, AsyncDisposableSchema, CallContext as CallContext$2, CallContextSchema, CallOptions as CallOptions$2, CallOptionsSchema, KV as KV$1, KVHandler as KVHandler$1, KVHandlerSchema, KVSchema as KVSchema$1, MessageInitShape as MessageInitShape$2, MessageInitShapeSchema, Promise as Promise$1, PromiseSchema, Service as Service$2, ServiceSchema, Symbol as Symbol$1, SymbolSchema, URL as URL$1, URLSchema, Uint8Array$ as Uint8Array$$1, Uint8ArraySchema, UnaryMethod as UnaryMethod$1, UnaryMethodSchema, genericCodec as genericCodec$1, genericCodecSchema, loadKV as loadKV$1, loadKVSchema as loadKVSchema$1 } from "./names_messages_pb.ts";
@@ -198,6 +198,15 @@ export function loadKV$(path: string | URL, options?: LoadOptions): Promise<KV &
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.KV
+ */
+export function loadKVSync(path: string | URL, options?: LoadOptions): Sync<KV> & Disposable {
+  return loadServiceSync$1(KV, path, options);
+}
+
+/**
  * Serves KV to the host that started this program, until it goes.
  *
  * @generated from service golden.names.KV
@@ -294,6 +303,15 @@ export const KVHandler: Service$1<KVHandler, KVHandlerHandler> = {
  */
 export function loadKVHandler(path: string | URL, options?: LoadOptions): Promise<KVHandler & AsyncDisposable> {
   return loadService$1(KVHandler, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.KVHandler
+ */
+export function loadKVHandlerSync(path: string | URL, options?: LoadOptions): Sync<KVHandler> & Disposable {
+  return loadServiceSync$1(KVHandler, path, options);
 }
 
 /**
@@ -396,6 +414,15 @@ export function loadloadKV(path: string | URL, options?: LoadOptions): Promise<l
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.loadKV
+ */
+export function loadloadKVSync(path: string | URL, options?: LoadOptions): Sync<loadKV> & Disposable {
+  return loadServiceSync$1(loadKV, path, options);
+}
+
+/**
  * Serves loadKV to the host that started this program, until it goes.
  *
  * @generated from service golden.names.loadKV
@@ -489,6 +516,15 @@ export function loadrunKV(path: string | URL, options?: LoadOptions): Promise<ru
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.runKV
+ */
+export function loadrunKVSync(path: string | URL, options?: LoadOptions): Sync<runKV> & Disposable {
+  return loadServiceSync$1(runKV, path, options);
+}
+
+/**
  * Serves runKV to the host that started this program, until it goes.
  *
  * @generated from service golden.names.runKV
@@ -579,6 +615,15 @@ export const testKV: Service$1<testKV, testKVHandler$> = {
  */
 export function loadtestKV(path: string | URL, options?: LoadOptions): Promise<testKV & AsyncDisposable> {
   return loadService$1(testKV, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.testKV
+ */
+export function loadtestKVSync(path: string | URL, options?: LoadOptions): Sync<testKV> & Disposable {
+  return loadServiceSync$1(testKV, path, options);
 }
 
 /**
@@ -695,6 +740,15 @@ export function loadKVSchema(path: string | URL, options?: LoadOptions): Promise
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.KVSchema
+ */
+export function loadKVSchemaSync(path: string | URL, options?: LoadOptions): Sync<KVSchema> & Disposable {
+  return loadServiceSync$1(KVSchema, path, options);
+}
+
+/**
  * Serves KVSchema to the host that started this program, until it goes.
  *
  * @generated from service golden.names.KVSchema
@@ -808,6 +862,15 @@ export function loadCallOptions(path: string | URL, options?: LoadOptions): Prom
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.CallOptions
+ */
+export function loadCallOptionsSync(path: string | URL, options?: LoadOptions): Sync<CallOptions> & Disposable {
+  return loadServiceSync$1(CallOptions, path, options);
+}
+
+/**
  * Serves CallOptions to the host that started this program, until it goes.
  *
  * @generated from service golden.names.CallOptions
@@ -912,6 +975,15 @@ export const CallContext: Service$1<CallContext, CallContextHandler> = {
  */
 export function loadCallContext(path: string | URL, options?: LoadOptions): Promise<CallContext & AsyncDisposable> {
   return loadService$1(CallContext, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.CallContext
+ */
+export function loadCallContextSync(path: string | URL, options?: LoadOptions): Sync<CallContext> & Disposable {
+  return loadServiceSync$1(CallContext, path, options);
 }
 
 /**
@@ -1022,6 +1094,15 @@ export function loadService$(path: string | URL, options?: LoadOptions): Promise
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Service
+ */
+export function loadServiceSync(path: string | URL, options?: LoadOptions): Sync<Service> & Disposable {
+  return loadServiceSync$1(Service, path, options);
+}
+
+/**
  * Serves Service to the host that started this program, until it goes.
  *
  * @generated from service golden.names.Service
@@ -1112,6 +1193,15 @@ export const loadService: Service$1<loadService, loadServiceHandler> = {
  */
 export function loadloadService(path: string | URL, options?: LoadOptions): Promise<loadService & AsyncDisposable> {
   return loadService$1(loadService, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.loadService
+ */
+export function loadloadServiceSync(path: string | URL, options?: LoadOptions): Sync<loadService> & Disposable {
+  return loadServiceSync$1(loadService, path, options);
 }
 
 /**
@@ -1222,6 +1312,15 @@ export function loadgenericCodec(path: string | URL, options?: LoadOptions): Pro
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.genericCodec
+ */
+export function loadgenericCodecSync(path: string | URL, options?: LoadOptions): Sync<genericCodec> & Disposable {
+  return loadServiceSync$1(genericCodec, path, options);
+}
+
+/**
  * Serves genericCodec to the host that started this program, until it goes.
  *
  * @generated from service golden.names.genericCodec
@@ -1326,6 +1425,15 @@ export const MessageInitShape: Service$1<MessageInitShape, MessageInitShapeHandl
  */
 export function loadMessageInitShape(path: string | URL, options?: LoadOptions): Promise<MessageInitShape & AsyncDisposable> {
   return loadService$1(MessageInitShape, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.MessageInitShape
+ */
+export function loadMessageInitShapeSync(path: string | URL, options?: LoadOptions): Sync<MessageInitShape> & Disposable {
+  return loadServiceSync$1(MessageInitShape, path, options);
 }
 
 /**
@@ -1436,6 +1544,15 @@ export function loadPromise(path: string | URL, options?: LoadOptions): Promise<
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Promise
+ */
+export function loadPromiseSync(path: string | URL, options?: LoadOptions): Sync<Promise$> & Disposable {
+  return loadServiceSync$1(Promise$, path, options);
+}
+
+/**
  * Serves Promise to the host that started this program, until it goes.
  *
  * @generated from service golden.names.Promise
@@ -1540,6 +1657,15 @@ export const AsyncDisposable$: Service$1<AsyncDisposable$, AsyncDisposableHandle
  */
 export function loadAsyncDisposable(path: string | URL, options?: LoadOptions): Promise<AsyncDisposable$ & AsyncDisposable> {
   return loadService$1(AsyncDisposable$, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.AsyncDisposable
+ */
+export function loadAsyncDisposableSync(path: string | URL, options?: LoadOptions): Sync<AsyncDisposable$> & Disposable {
+  return loadServiceSync$1(AsyncDisposable$, path, options);
 }
 
 /**
@@ -1650,6 +1776,15 @@ export function loadSymbol(path: string | URL, options?: LoadOptions): Promise<S
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Symbol
+ */
+export function loadSymbolSync(path: string | URL, options?: LoadOptions): Sync<Symbol$> & Disposable {
+  return loadServiceSync$1(Symbol$, path, options);
+}
+
+/**
  * Serves Symbol to the host that started this program, until it goes.
  *
  * @generated from service golden.names.Symbol
@@ -1754,6 +1889,15 @@ export const URL$: Service$1<URL$, URLHandler> = {
  */
 export function loadURL(path: string | URL, options?: LoadOptions): Promise<URL$ & AsyncDisposable> {
   return loadService$1(URL$, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.URL
+ */
+export function loadURLSync(path: string | URL, options?: LoadOptions): Sync<URL$> & Disposable {
+  return loadServiceSync$1(URL$, path, options);
 }
 
 /**
@@ -1864,6 +2008,15 @@ export function loadUint8Array(path: string | URL, options?: LoadOptions): Promi
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Uint8Array
+ */
+export function loadUint8ArraySync(path: string | URL, options?: LoadOptions): Sync<Uint8Array$> & Disposable {
+  return loadServiceSync$1(Uint8Array$, path, options);
+}
+
+/**
  * Serves Uint8Array to the host that started this program, until it goes.
  *
  * @generated from service golden.names.Uint8Array
@@ -1954,6 +2107,15 @@ export const Object$: Service$1<Object$, ObjectHandler> = {
  */
 export function loadObject(path: string | URL, options?: LoadOptions): Promise<Object$ & AsyncDisposable> {
   return loadService$1(Object$, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Object
+ */
+export function loadObjectSync(path: string | URL, options?: LoadOptions): Sync<Object$> & Disposable {
+  return loadServiceSync$1(Object$, path, options);
 }
 
 /**
@@ -2050,6 +2212,15 @@ export function loadstring(path: string | URL, options?: LoadOptions): Promise<s
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.string
+ */
+export function loadstringSync(path: string | URL, options?: LoadOptions): Sync<string$> & Disposable {
+  return loadServiceSync$1(string$, path, options);
+}
+
+/**
  * Serves string to the host that started this program, until it goes.
  *
  * @generated from service golden.names.string
@@ -2143,6 +2314,15 @@ export function loaddelete(path: string | URL, options?: LoadOptions): Promise<d
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.delete
+ */
+export function loaddeleteSync(path: string | URL, options?: LoadOptions): Sync<delete$> & Disposable {
+  return loadServiceSync$1(delete$, path, options);
+}
+
+/**
  * Serves delete to the host that started this program, until it goes.
  *
  * @generated from service golden.names.delete
@@ -2233,6 +2413,15 @@ export const _: Service$1<_, _Handler> = {
  */
 export function load_(path: string | URL, options?: LoadOptions): Promise<_ & AsyncDisposable> {
   return loadService$1(_, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names._
+ */
+export function load_Sync(path: string | URL, options?: LoadOptions): Sync<_> & Disposable {
+  return loadServiceSync$1(_, path, options);
 }
 
 /**
@@ -3001,6 +3190,15 @@ export function loadReserved(path: string | URL, options?: LoadOptions): Promise
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Reserved
+ */
+export function loadReservedSync(path: string | URL, options?: LoadOptions): Sync<Reserved> & Disposable {
+  return loadServiceSync$1(Reserved, path, options);
+}
+
+/**
  * Serves Reserved to the host that started this program, until it goes.
  *
  * @generated from service golden.names.Reserved
@@ -3409,6 +3607,15 @@ export const Arguments_: Service$1<Arguments_, Arguments_Handler> = {
  */
 export function loadArguments_(path: string | URL, options?: LoadOptions): Promise<Arguments_ & AsyncDisposable> {
   return loadService$1(Arguments_, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.names.Arguments_
+ */
+export function loadArguments_Sync(path: string | URL, options?: LoadOptions): Sync<Arguments_> & Disposable {
+  return loadServiceSync$1(Arguments_, path, options);
 }
 
 /**

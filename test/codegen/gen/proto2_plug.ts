@@ -8,8 +8,8 @@ import type { Everything, Everything_Chosen_Group, Everything_Many, Everything_S
 import { EverythingSchema, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, ExtensibleSchema, PageSchema, SubSchema } from "./proto2_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, isMade, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, isMade, loadService, loadServiceSync, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service golden.proto2.Proto2
@@ -241,6 +241,15 @@ export const Proto2: Service<Proto2, Proto2Handler> = {
  */
 export function loadProto2(path: string | URL, options?: LoadOptions): Promise<Proto2 & AsyncDisposable> {
   return loadService(Proto2, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.proto2.Proto2
+ */
+export function loadProto2Sync(path: string | URL, options?: LoadOptions): Sync<Proto2> & Disposable {
+  return loadServiceSync(Proto2, path, options);
 }
 
 /**

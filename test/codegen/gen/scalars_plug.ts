@@ -5,8 +5,8 @@
 /* eslint-disable */
 
 import type { Colour, Lists, ListsSchema, Maps, MapsSchema, Nothing, NothingSchema, One, OneEnum, OneEnumSchema, OneList, OneListSchema, OneMap, OneMapSchema, OneMessage, OneMessageSchema, OneOptional, OneOptionalSchema, OneSchema, Optional, OptionalSchema, Singular, SingularSchema } from "./scalars_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, isZero, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, isZero, listOf, loadService, loadServiceSync, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
 /**
@@ -703,6 +703,15 @@ export const Scalars: Service<Scalars, ScalarsHandler> = {
  */
 export function loadScalars(path: string | URL, options?: LoadOptions): Promise<Scalars & AsyncDisposable> {
   return loadService(Scalars, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.scalars.Scalars
+ */
+export function loadScalarsSync(path: string | URL, options?: LoadOptions): Sync<Scalars> & Disposable {
+  return loadServiceSync(Scalars, path, options);
 }
 
 /**

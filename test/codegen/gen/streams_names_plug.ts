@@ -4,8 +4,8 @@
 // @generated from file streams_names.proto (package golden.streams.names, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, TestOptions } from "bun-plug/codegen-v1";
-import { isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource as MessageSource$1, Reader, RunOptions, ServerStreamingMethod as ServerStreamingMethod$1, Service, Sync, TestOptions } from "bun-plug/codegen-v1";
+import { isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Text, TextSchema } from "./streams_names_pb.ts";
 
@@ -92,6 +92,15 @@ export const AsyncIterable$: Service<AsyncIterable$, AsyncIterableHandler> = {
  */
 export function loadAsyncIterable(path: string | URL, options?: LoadOptions): Promise<AsyncIterable$ & AsyncDisposable> {
   return loadService(AsyncIterable$, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.names.AsyncIterable
+ */
+export function loadAsyncIterableSync(path: string | URL, options?: LoadOptions): Sync<AsyncIterable$> & Disposable {
+  return loadServiceSync(AsyncIterable$, path, options);
 }
 
 /**
@@ -184,6 +193,15 @@ export function loadMessageSource(path: string | URL, options?: LoadOptions): Pr
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.names.MessageSource
+ */
+export function loadMessageSourceSync(path: string | URL, options?: LoadOptions): Sync<MessageSource> & Disposable {
+  return loadServiceSync(MessageSource, path, options);
+}
+
+/**
  * Serves MessageSource to the host that started this program, until it goes.
  *
  * @generated from service golden.streams.names.MessageSource
@@ -270,6 +288,15 @@ export const ServerStreamingMethod: Service<ServerStreamingMethod, ServerStreami
  */
 export function loadServerStreamingMethod(path: string | URL, options?: LoadOptions): Promise<ServerStreamingMethod & AsyncDisposable> {
   return loadService(ServerStreamingMethod, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.names.ServerStreamingMethod
+ */
+export function loadServerStreamingMethodSync(path: string | URL, options?: LoadOptions): Sync<ServerStreamingMethod> & Disposable {
+  return loadServiceSync(ServerStreamingMethod, path, options);
 }
 
 /**

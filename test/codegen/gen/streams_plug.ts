@@ -4,8 +4,8 @@
 // @generated from file streams.proto (package golden.streams, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, int32, int64, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, int32, int64, isMade, listOf, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AsyncIterable as AsyncIterable$1, AsyncIterableSchema, BidiStreamingMethod as BidiStreamingMethod$1, BidiStreamingMethodSchema, MessageSource as MessageSource$1, MessageSourceSchema, Number, NumberSchema, Range, RangeSchema, Total, TotalSchema, messages, messagesSchema } from "./streams_pb.ts";
 import type { Empty, EmptySchema, StringValue, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -382,6 +382,15 @@ export function loadUnwrapped(path: string | URL, options?: LoadOptions): Promis
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.Unwrapped
+ */
+export function loadUnwrappedSync(path: string | URL, options?: LoadOptions): Sync<Unwrapped> & Disposable {
+  return loadServiceSync(Unwrapped, path, options);
+}
+
+/**
  * Serves Unwrapped to the host that started this program, until it goes.
  *
  * @generated from service golden.streams.Unwrapped
@@ -598,6 +607,15 @@ export const ByMessages: Service<ByMessages, ByMessagesHandler> = {
  */
 export function loadByMessages(path: string | URL, options?: LoadOptions): Promise<ByMessages & AsyncDisposable> {
   return loadService(ByMessages, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.ByMessages
+ */
+export function loadByMessagesSync(path: string | URL, options?: LoadOptions): Sync<ByMessages> & Disposable {
+  return loadServiceSync(ByMessages, path, options);
 }
 
 /**
@@ -919,6 +937,15 @@ export const Clashes: Service<Clashes, ClashesHandler> = {
  */
 export function loadClashes(path: string | URL, options?: LoadOptions): Promise<Clashes & AsyncDisposable> {
   return loadService(Clashes, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.streams.Clashes
+ */
+export function loadClashesSync(path: string | URL, options?: LoadOptions): Sync<Clashes> & Disposable {
+  return loadServiceSync(Clashes, path, options);
 }
 
 /**

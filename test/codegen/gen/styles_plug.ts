@@ -6,8 +6,8 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Request, RequestSchema, Response, ResponseSchema } from "./styles_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { int32, int64, isMade, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { int32, int64, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Empty, EmptySchema, Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -212,6 +212,15 @@ export function loadByMessages(path: string | URL, options?: LoadOptions): Promi
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.styles.ByMessages
+ */
+export function loadByMessagesSync(path: string | URL, options?: LoadOptions): Sync<ByMessages> & Disposable {
+  return loadServiceSync(ByMessages, path, options);
+}
+
+/**
  * Serves ByMessages to the host that started this program, until it goes.
  *
  * @generated from service golden.styles.ByMessages
@@ -308,6 +317,15 @@ export const Unwrapped: Service<Unwrapped, UnwrappedHandler> = {
  */
 export function loadUnwrapped(path: string | URL, options?: LoadOptions): Promise<Unwrapped & AsyncDisposable> {
   return loadService(Unwrapped, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.styles.Unwrapped
+ */
+export function loadUnwrappedSync(path: string | URL, options?: LoadOptions): Sync<Unwrapped> & Disposable {
+  return loadServiceSync(Unwrapped, path, options);
 }
 
 /**
@@ -410,6 +428,15 @@ export function loadAsAsked(path: string | URL, options?: LoadOptions): Promise<
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.styles.AsAsked
+ */
+export function loadAsAskedSync(path: string | URL, options?: LoadOptions): Sync<AsAsked> & Disposable {
+  return loadServiceSync(AsAsked, path, options);
+}
+
+/**
  * Serves AsAsked to the host that started this program, until it goes.
  *
  * @generated from service golden.styles.AsAsked
@@ -468,6 +495,15 @@ export const NoRpcs: Service<NoRpcs, NoRpcsHandler> = {
  */
 export function loadNoRpcs(path: string | URL, options?: LoadOptions): Promise<NoRpcs & AsyncDisposable> {
   return loadService(NoRpcs, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.styles.NoRpcs
+ */
+export function loadNoRpcsSync(path: string | URL, options?: LoadOptions): Sync<NoRpcs> & Disposable {
+  return loadServiceSync(NoRpcs, path, options);
 }
 
 /**

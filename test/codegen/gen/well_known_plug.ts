@@ -6,8 +6,8 @@
 
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { Any, AnySchema, BoolValue, BoolValueSchema, BytesValue, BytesValueSchema, DoubleValue, DoubleValueSchema, Duration, DurationSchema, Empty, EmptySchema, FieldMask, FieldMaskSchema, FloatValue, FloatValueSchema, Int32Value, Int32ValueSchema, Int64Value, Int64ValueSchema, ListValue, ListValueSchema, NullValue, StringValue, StringValueSchema, Struct, StructSchema, Timestamp, TimestampSchema, UInt32Value, UInt32ValueSchema, UInt64Value, UInt64ValueSchema, Value, ValueSchema } from "@bufbuild/protobuf/wkt";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, bytesOf, double, float, held, hold, int32, int64, isMade, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, float, held, hold, int32, int64, isMade, listOf, loadService, loadServiceSync, mapOf, notEncodable, reader, runService, setEntry, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { Fields, FieldsSchema, OnlyStruct, OnlyStructSchema, OnlyWrapper, OnlyWrapperSchema } from "./well_known_pb.ts";
 import type { Api, ApiSchema, Method, MethodSchema, Mixin, MixinSchema } from "@bufbuild/protobuf/wkt/google/protobuf/api_pb.js";
 import type { Option, OptionSchema, Syntax } from "@bufbuild/protobuf/wkt/google/protobuf/type_pb.js";
@@ -1080,6 +1080,15 @@ export const WellKnown: Service<WellKnown, WellKnownHandler> = {
  */
 export function loadWellKnown(path: string | URL, options?: LoadOptions): Promise<WellKnown & AsyncDisposable> {
   return loadService(WellKnown, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.wkt.WellKnown
+ */
+export function loadWellKnownSync(path: string | URL, options?: LoadOptions): Sync<WellKnown> & Disposable {
+  return loadServiceSync(WellKnown, path, options);
 }
 
 /**

@@ -12,8 +12,8 @@
 // @generated from file interop.proto (package interop, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, listOf, loadService, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bool, bytes, bytesOf, double, fixed32, fixed64, float, held, hold, int32, int64, isMade, listOf, loadService, loadServiceSync, mapOf, notEncodable, reader, runService, setEntry, sfixed32, sfixed64, sint32, sint64, string, structFromJson, structToJson, testService, uint32, uint64, unknownSize, writeHeld, writeUnknown, zero64 } from "bun-plug/codegen-v1";
 import type { AddInt32Request, AddInt32RequestSchema, AddInt32Response, AddInt32ResponseSchema, AddInt64Request, AddInt64RequestSchema, AddInt64Response, AddInt64ResponseSchema, AddUint32Request, AddUint32RequestSchema, AddUint32Response, AddUint32ResponseSchema, AddUint64Request, AddUint64RequestSchema, AddUint64Response, AddUint64ResponseSchema, CloseRequest, CloseRequestSchema, CloseResponse, CloseResponseSchema, ConcatRequest, ConcatRequestSchema, ConcatResponse, ConcatResponseSchema, ConstructorRequest, ConstructorRequestSchema, ConstructorResponse, ConstructorResponseSchema, CountRunesRequest, CountRunesRequestSchema, CountRunesResponse, CountRunesResponseSchema, DescribeRequest, DescribeRequestSchema, DescribeResponse, DescribeResponseSchema, EchoItemRequest, EchoItemRequestSchema, EchoItemResponse, EchoItemResponseSchema, ElapsedRequest, ElapsedRequestSchema, ElapsedResponse, ElapsedResponseSchema, ExitRequest, ExitRequestSchema, FailRequest, FailRequestSchema, FillRequest, FillRequestSchema, FillResponse, FillResponseSchema, IndexByNameRequest, IndexByNameRequestSchema, IndexByNameResponse, IndexByNameResponseSchema, IsItemRequest, IsItemRequestSchema, IsItemResponse, IsItemResponseSchema, Item, ItemSchema, JoinRequest, JoinRequestSchema, JoinResponse, JoinResponseSchema, ListSet, ListSetSchema, ListsRequest, ListsRequestSchema, ListsResponse, ListsResponseSchema, LogRequest, LogRequestSchema, MakeItemRequest, MakeItemRequestSchema, MakeItemResponse, MakeItemResponseSchema, MakeItemsRequest, MakeItemsRequestSchema, MakeItemsResponse, MakeItemsResponseSchema, MapSet, MapSetSchema, MapsRequest, MapsRequestSchema, MapsResponse, MapsResponseSchema, Mood, NameRequest, NameRequestSchema, NameResponse, NameResponseSchema, NextRequest, NextRequestSchema, NextResponse, NextResponseSchema, NotRequest, NotRequestSchema, NotResponse, NotResponseSchema, PanicRequest, PanicRequestSchema, Point, PointSchema, PrintRequest, PrintRequestSchema, RangeRequest, RangeRequestSchema, RangeResponse, RangeResponseSchema, ScalarSet, ScalarSetSchema, ScalarsRequest, ScalarsRequestSchema, ScalarsResponse, ScalarsResponseSchema, SleepRequest, SleepRequestSchema, SleepResponse, SleepResponseSchema, SnakeCaseRequest, SnakeCaseRequestSchema, SnakeCaseResponse, SnakeCaseResponseSchema, SumRequest, SumRequestSchema, SumResponse, SumResponseSchema, ThenRequest, ThenRequestSchema, ThenResponse, ThenResponseSchema, ToStringRequest, ToStringRequestSchema, ToStringResponse, ToStringResponseSchema, WordsRequest, WordsRequestSchema, WordsResponse, WordsResponseSchema } from "./interop_pb.ts";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { Any, AnySchema, BytesValue, BytesValueSchema, Duration, DurationSchema, Empty, EmptySchema, ListValue, NullValue, StringValue, StringValueSchema, Struct, Timestamp, TimestampSchema, UInt64Value, UInt64ValueSchema, Value } from "@bufbuild/protobuf/wkt";
@@ -135,6 +135,15 @@ export const Decoy: Service<Decoy, DecoyHandler> = {
  */
 export function loadDecoy(path: string | URL, options?: LoadOptions): Promise<Decoy & AsyncDisposable> {
   return loadService(Decoy, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service interop.Decoy
+ */
+export function loadDecoySync(path: string | URL, options?: LoadOptions): Sync<Decoy> & Disposable {
+  return loadServiceSync(Decoy, path, options);
 }
 
 /**
@@ -2551,6 +2560,15 @@ export const Everything: Service<Everything, EverythingHandler> = {
  */
 export function loadEverything(path: string | URL, options?: LoadOptions): Promise<Everything & AsyncDisposable> {
   return loadService(Everything, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service interop.Everything
+ */
+export function loadEverythingSync(path: string | URL, options?: LoadOptions): Sync<Everything> & Disposable {
+  return loadServiceSync(Everything, path, options);
 }
 
 /**

@@ -6,8 +6,8 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, bytesOf, held, hold, int32, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, bytesOf, held, hold, int32, isMade, listOf, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { EchoStatus, EchoStatusSchema, Payload, PayloadSchema, ResponseParameters, ResponseParametersSchema, SimpleRequest, SimpleRequestSchema, SimpleResponse, SimpleResponseSchema, StreamingInputCallRequest, StreamingInputCallRequestSchema, StreamingInputCallResponse, StreamingInputCallResponseSchema, StreamingOutputCallRequest, StreamingOutputCallRequestSchema, StreamingOutputCallResponse, StreamingOutputCallResponseSchema } from "./grpc_interop_pb.ts";
 
 /**
@@ -321,6 +321,15 @@ export const TestService: Service<TestService, TestServiceHandler> = {
  */
 export function loadTestService(path: string | URL, options?: LoadOptions): Promise<TestService & AsyncDisposable> {
   return loadService(TestService, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service grpcinterop.TestService
+ */
+export function loadTestServiceSync(path: string | URL, options?: LoadOptions): Sync<TestService> & Disposable {
+  return loadServiceSync(TestService, path, options);
 }
 
 /**

@@ -5,8 +5,8 @@
 // @generated from file peer.proto (package peer, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, ClientStreamingMethod, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, fixed32, held, hold, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Ref, RefSchema } from "bun-plug/plug_pb.js";
 import type { Note, NoteSchema, Text, TextSchema } from "./peer_pb.ts";
@@ -297,6 +297,15 @@ export function loadDesk(path: string | URL, options?: LoadOptions): Promise<Des
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service peer.Desk
+ */
+export function loadDeskSync(path: string | URL, options?: LoadOptions): Sync<Desk> & Disposable {
+  return loadServiceSync(Desk, path, options);
+}
+
+/**
  * Serves Desk to the host that started this program, until it goes.
  *
  * @generated from service peer.Desk
@@ -497,6 +506,15 @@ export const Logger: Service<Logger, LoggerHandler> = {
  */
 export function loadLogger(path: string | URL, options?: LoadOptions): Promise<Logger & AsyncDisposable> {
   return loadService(Logger, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service peer.Logger
+ */
+export function loadLoggerSync(path: string | URL, options?: LoadOptions): Sync<Logger> & Disposable {
+  return loadServiceSync(Logger, path, options);
 }
 
 /**

@@ -9,8 +9,8 @@ import { create } from "@bufbuild/protobuf";
 import type { One, OneSchema } from "../scalars_pb.ts";
 import type { Closed, Everything, One as One$1, Open, Sub as Sub$2, SubSchema as SubSchema$2 } from "../edition2023_pb.ts";
 import { EverythingSchema, OneSchema as OneSchema$1 } from "../edition2023_pb.ts";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, isMade, loadService, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, bytes, has, held, hold, int32, int64, isMade, loadService, loadServiceSync, notEncodable, rawString, reader, requiredIsUnset, runService, setEntry, string, testService, unknownSize, withDefaults, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Everything as Everything$1, Everything_Chosen_Group, Everything_Many, Everything_Single, Level, Sub } from "../proto2_pb.ts";
 import { EverythingSchema as EverythingSchema$1, Everything_Chosen_GroupSchema, Everything_ManySchema, Everything_SingleSchema, SubSchema } from "../proto2_pb.ts";
 import type { One as One$2, OneSchema as OneSchema$2, Sub as Sub$1, SubSchema as SubSchema$1 } from "./names_pb.ts";
@@ -352,6 +352,15 @@ export function loadSameNames(path: string | URL, options?: LoadOptions): Promis
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.nested.names.SameNames
+ */
+export function loadSameNamesSync(path: string | URL, options?: LoadOptions): Sync<SameNames> & Disposable {
+  return loadServiceSync(SameNames, path, options);
+}
+
+/**
  * Serves SameNames to the host that started this program, until it goes.
  *
  * @generated from service golden.nested.names.SameNames
@@ -476,6 +485,15 @@ export const Text: Service<Text, TextHandler> = {
  */
 export function loadText(path: string | URL, options?: LoadOptions): Promise<Text & AsyncDisposable> {
   return loadService(Text, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.nested.names.Text
+ */
+export function loadTextSync(path: string | URL, options?: LoadOptions): Sync<Text> & Disposable {
+  return loadServiceSync(Text, path, options);
 }
 
 /**

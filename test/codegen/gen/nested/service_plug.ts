@@ -4,8 +4,8 @@
 // @generated from file nested/service.proto (package golden.nested, syntax proto3)
 /* eslint-disable */
 
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, double, held, hold, int32, isMade, listOf, loadService, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, double, held, hold, int32, isMade, listOf, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { OnlyChoice, OnlyChoiceSchema, Outer_Inner, Outer_InnerSchema, Outer_Inner_Kind } from "../messages_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Point, PointSchema } from "./deep/types_pb.ts";
@@ -111,6 +111,15 @@ export const Nested: Service<Nested, NestedHandler> = {
  */
 export function loadNested(path: string | URL, options?: LoadOptions): Promise<Nested & AsyncDisposable> {
   return loadService(Nested, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service golden.nested.Nested
+ */
+export function loadNestedSync(path: string | URL, options?: LoadOptions): Sync<Nested> & Disposable {
+  return loadServiceSync(Nested, path, options);
 }
 
 /**

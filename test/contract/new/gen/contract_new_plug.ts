@@ -4,8 +4,8 @@
 // @generated from file contract_new.proto (package contract, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Item, ItemSchema, Key, KeySchema, Stored, StoredSchema } from "./contract_new_pb.ts";
 
@@ -301,6 +301,15 @@ export function loadShop(path: string | URL, options?: LoadOptions): Promise<Sho
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service contract.Shop
+ */
+export function loadShopSync(path: string | URL, options?: LoadOptions): Sync<Shop> & Disposable {
+  return loadServiceSync(Shop, path, options);
+}
+
+/**
  * Serves Shop to the host that started this program, until it goes.
  *
  * @generated from service contract.Shop
@@ -391,6 +400,15 @@ export const Desk: Service<Desk, DeskHandler> = {
  */
 export function loadDesk(path: string | URL, options?: LoadOptions): Promise<Desk & AsyncDisposable> {
   return loadService(Desk, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service contract.Desk
+ */
+export function loadDeskSync(path: string | URL, options?: LoadOptions): Sync<Desk> & Disposable {
+  return loadServiceSync(Desk, path, options);
 }
 
 /**

@@ -4,8 +4,8 @@
 // @generated from file contract_old.proto (package contract, syntax proto3)
 /* eslint-disable */
 
-import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { beginSize, beginWrite, held, hold, isMade, loadService, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
+import type { BidiStreamingMethod, CallContext, CallOptions, Caller, LoadOptions, MessageCodec, MessageSource, Reader, RunOptions, ServerStreamingMethod, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { beginSize, beginWrite, held, hold, isMade, loadService, loadServiceSync, notEncodable, reader, runService, string, testService, uint32, unknownSize, writeHeld, writeUnknown } from "bun-plug/codegen-v1";
 import type { Item, ItemSchema, Key, KeySchema, Stored, StoredSchema } from "./contract_old_pb.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
@@ -102,6 +102,15 @@ export const Desk: Service<Desk, DeskHandler> = {
  */
 export function loadDesk(path: string | URL, options?: LoadOptions): Promise<Desk & AsyncDisposable> {
   return loadService(Desk, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service contract.Desk
+ */
+export function loadDeskSync(path: string | URL, options?: LoadOptions): Sync<Desk> & Disposable {
+  return loadServiceSync(Desk, path, options);
 }
 
 /**
@@ -392,6 +401,15 @@ export const Shop: Service<Shop, ShopHandler> = {
  */
 export function loadShop(path: string | URL, options?: LoadOptions): Promise<Shop & AsyncDisposable> {
   return loadService(Shop, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service contract.Shop
+ */
+export function loadShopSync(path: string | URL, options?: LoadOptions): Sync<Shop> & Disposable {
+  return loadServiceSync(Shop, path, options);
 }
 
 /**

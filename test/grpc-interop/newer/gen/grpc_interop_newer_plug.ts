@@ -7,8 +7,8 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
-import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
-import { isMade, loadService, notEncodable, reader, runService, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
+import type { CallContext, CallOptions, Caller, LoadOptions, MessageCodec, Reader, RunOptions, Service, Sync, TestOptions, UnaryMethod } from "bun-plug/codegen-v1";
+import { isMade, loadService, loadServiceSync, notEncodable, reader, runService, testService, unknownSize, writeUnknown } from "bun-plug/codegen-v1";
 
 /**
  * @generated from service grpcinterop.TestService
@@ -140,6 +140,15 @@ export function loadTestService(path: string | URL, options?: LoadOptions): Prom
 }
 
 /**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service grpcinterop.TestService
+ */
+export function loadTestServiceSync(path: string | URL, options?: LoadOptions): Sync<TestService> & Disposable {
+  return loadServiceSync(TestService, path, options);
+}
+
+/**
  * Serves TestService to the host that started this program, until it goes.
  *
  * @generated from service grpcinterop.TestService
@@ -240,6 +249,15 @@ export const UnimplementedService: Service<UnimplementedService, UnimplementedSe
  */
 export function loadUnimplementedService(path: string | URL, options?: LoadOptions): Promise<UnimplementedService & AsyncDisposable> {
   return loadService(UnimplementedService, path, options);
+}
+
+/**
+ * Starts the plugin at `path` for a host that cannot await: this blocks, and so do calls.
+ *
+ * @generated from service grpcinterop.UnimplementedService
+ */
+export function loadUnimplementedServiceSync(path: string | URL, options?: LoadOptions): Sync<UnimplementedService> & Disposable {
+  return loadServiceSync(UnimplementedService, path, options);
 }
 
 /**
