@@ -14,8 +14,10 @@ export const payloadSizes = [16, kib, 32 * kib, mib, 16 * mib] as const;
 
 const payloadBytes = 16;
 
-/** Rounds of a case whose ratios the README quotes. */
+// Rounds of cases that the README quotes. A call that wakes the other process takes 10 µs or 70, by
+// where the kernel has put both; fewer than seven rounds may have seen one of the two only.
 const quotedRounds = 5;
+const wakingRounds = 7;
 
 /** Whom a question is about; and our transports beside. */
 const few = /^(bun-plug|Go original|Bun\.spawn IPC|limit: .*)$/;
@@ -44,7 +46,7 @@ export const cases: readonly Case[] = [
         payloadBytes,
         spans: 2,
         isQuick: isQuoted,
-        ...(isQuoted ? { rounds: quotedRounds } : {}),
+        rounds: inFlight === 1 ? wakingRounds : isQuoted ? quotedRounds : 3,
         peers: isQuoted || inFlight === 1024 ? usual : few,
       },
     );
@@ -114,7 +116,8 @@ export const cases: readonly Case[] = [
       payloadBytes,
       warmUps: 0.4,
       spans: payloadBytes === mib ? 2 : 5,
-      peers: fewAndOurs,
+      // The Go original fails beyond a few dozens of KiB; it would hang.
+      peers: new RegExp(`^(?!Go original)(${fewAndOurs.source.slice(1)})`),
     }),
   ),
 

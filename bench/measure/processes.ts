@@ -32,10 +32,12 @@ export async function idle(host: HostModule, job: Job): Promise<Sample> {
   const pids = subjects.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   // What the loads have left to do is no cost of being idle.
   await untilQuiet([process.pid, ...pids]);
-  const before = [process.pid, ...pids].map(cpuNs);
+  const pluginsBefore = pids.map(cpuNs);
+  // The host's last and first, so that it is not charged for looking at so many others.
+  const hostBefore = cpuNs(process.pid) ?? NaN;
   await Bun.sleep(job.seconds * 1000);
-  const used = [process.pid, ...pids].map((pid, i) => (cpuNs(pid) ?? NaN) - (before[i] ?? NaN));
-  const [hostNs = NaN, ...pluginNs] = used;
+  const hostNs = (cpuNs(process.pid) ?? NaN) - hostBefore;
+  const pluginNs = pids.map((pid, i) => (cpuNs(pid) ?? NaN) - (pluginsBefore[i] ?? NaN));
   const metrics = {
     plugins: subjects.length,
     host_cpu_share: hostNs / (job.seconds * 1e9),

@@ -3,7 +3,6 @@
 import type { Case } from "../case/case.ts";
 import { cases } from "../case/cases.ts";
 import type { Row } from "../harness/results.ts";
-import { median } from "../harness/summary.ts";
 import { reference } from "../peer/peers.ts";
 
 const inFlightGroup = /^unary\//;
@@ -41,12 +40,14 @@ export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | unde
 
 // Two runs differ by a little more than their rounds: the machine is not the same an hour later.
 const leastMargin = Math.log(1.1);
+// Rounds that are far apart have come out in one way or the other (both processes on one core, or
+// not), and have shown both.
+const mostMargin = Math.log(1.35);
 
 /**
  * Where the ratio of another run on the same machine is to be expected: from the least to the most
- * of the ratios of single rounds, and as far again on both sides, since other rounds would have
- * other extremes. Few rounds may be alike by chance, so that the margin is no less than the range
- * that half of the peers in the case have, and no less than 10 %.
+ * of the ratios of single rounds, and as far again on both sides, since other rounds have other
+ * extremes; but that is no less than 10 % and no more than 35 %.
  */
 export function ratioSpread(
   row: Row,
@@ -57,9 +58,8 @@ export function ratioSpread(
   if (ratio === undefined) return undefined;
   const logs = logRatios(row, one, all);
   if (logs.length < 2) return outerSpread(row, one, all);
-  const peers = all.filter((other) => other.case === row.case && !isBase(other, one, all));
-  const ranges = peers.map((peer) => rangeOf(logRatios(peer, one, all)));
-  const margin = Math.max(rangeOf(logs), median(ranges), leastMargin);
+  const range = Math.max(...logs) - Math.min(...logs);
+  const margin = Math.min(Math.max(range, leastMargin), mostMargin);
   const within = [...logs, Math.log(ratio)];
   return [Math.exp(Math.min(...within) - margin), Math.exp(Math.max(...within) + margin)];
 }
@@ -71,10 +71,6 @@ function logRatios(row: Row, one: Case, all: readonly Row[]): readonly number[] 
   return own.map((value, i) => Math.log(value / (bases[i] as number)));
 }
 
-function rangeOf(values: readonly number[]): number {
-  return values.length === 0 ? 0 : Math.max(...values) - Math.min(...values);
-}
-
 /** The least and the most that the rounds can give at all, where single rounds are not known. */
 function outerSpread(
   row: Row,
@@ -83,10 +79,6 @@ function outerSpread(
 ): readonly [number, number] | undefined {
   const [own, base] = [row, baseOf(row, one, all)].map((of) => of?.spread[one.metric]);
   return own === undefined || !base?.[0] ? undefined : [own[0] / base[1], own[1] / base[0]];
-}
-
-function isBase(row: Row, one: Case, all: readonly Row[]): boolean {
-  return row.peer === baseOf(row, one, all)?.peer && one.against === undefined;
 }
 
 /** @throws {Error} There is no such case. */
