@@ -19,9 +19,18 @@ const payloadBytes = 16;
 const quotedRounds = 5;
 const wakingRounds = 7;
 
-/** Whom a question is about; and our transports beside. */
+// Which peers are asked where not all are. A regex each, since `--list` and a look at it tell more
+// than a flag at every peer.
+const two = /^(bun-plug|Bun\.spawn IPC)$/;
 const few = /^(bun-plug|Go original|Bun\.spawn IPC|limit: .*)$/;
 const fewAndOurs = /^(bun-plug(, \w+)?|Go original|Bun\.spawn IPC|limit: .*)$/;
+/** Whom the charts draw. */
+const drawn =
+  /^(bun-plug(, \w+)?|Go original|go-plugin, gRPC|Bun\.spawn IPC|grpc-js|vscode-jsonrpc|comlink worker|limit: .*)$/;
+/** The Go original fails beyond a few dozens of KiB, and hangs where it is much more. */
+const fewWithoutGo = new RegExp(`(?!Go original)${few.source}`);
+const drawnWithoutGo = new RegExp(`(?!Go original)${drawn.source}`);
+const fewStreams = /^(bun-plug|go-plugin, gRPC|grpc-js)$/;
 /** Those that wake each other for each call. */
 const waking = /^(bun-plug, socket, no polling|bun-plug, stdio|Bun\.spawn IPC)$/;
 /** All but a way of ours that nobody would choose. */
@@ -44,10 +53,10 @@ export const cases: readonly Case[] = [
       {
         inFlight,
         payloadBytes,
-        spans: 2,
+        spans: 1.5,
         isQuick: isQuoted,
         rounds: inFlight === 1 ? wakingRounds : isQuoted ? quotedRounds : 3,
-        peers: isQuoted || inFlight === 1024 ? usual : few,
+        peers: isQuoted ? usual : inFlight === 1024 ? drawn : few,
       },
     );
   }),
@@ -80,34 +89,36 @@ export const cases: readonly Case[] = [
     spans: 2,
     peers: few,
   }),
-  // The warm-up is one of its own kind; see measure/rate.ts.
+  // The warm-up is one of its own kind; see measure/rate.ts. How long the kernel takes to wake a
+  // process differs by a factor of three from one start to the next, so there are more rounds.
   newCase("rare/1ms", "rare", "calls", "p50_ns", {
     perSecond: 1_000,
     payloadBytes,
-    spans: 10,
+    spans: 8,
     warmUps: 0,
-    peers: few,
+    rounds: quotedRounds,
+    peers: two,
   }),
   newCase("rare/10ms", "rare", "calls", "p50_ns", {
     perSecond: 100,
     payloadBytes,
-    spans: 20,
+    spans: 15,
     warmUps: 0,
-    peers: few,
+    rounds: quotedRounds,
+    peers: two,
   }),
 
   // Payloads.
   ...payloadSizes.flatMap((payloadBytes) =>
     (["up", "down"] as const).map((kind) => {
       const isQuoted = kind === "down" && payloadBytes === mib;
-      const isForAll = payloadBytes === mib || (kind === "down" && payloadBytes !== 32 * kib);
       return newCase(`${kind}/${sizeName(payloadBytes)}`, kind, "payloads", "bytes_per_s", {
         payloadBytes,
         warmUps: payloadBytes <= kib ? 1 : 0.4,
         spans: payloadBytes === 16 * mib ? 2 : 1,
         isQuick: isQuoted,
-        rounds: isQuoted ? quotedRounds : 2,
-        ...(isForAll && payloadBytes !== 16 ? {} : { peers: few }),
+        rounds: isQuoted ? 3 : 2,
+        peers: payloadPeers(kind, payloadBytes),
       });
     }),
   ),
@@ -115,34 +126,46 @@ export const cases: readonly Case[] = [
     newCase(`echo/${sizeName(payloadBytes)}`, "echo", "payloads", "bytes_per_s", {
       payloadBytes,
       warmUps: 0.4,
-      spans: payloadBytes === mib ? 2 : 5,
-      // The Go original fails beyond a few dozens of KiB; it would hang.
-      peers: new RegExp(`^(?!Go original)(${fewAndOurs.source.slice(1)})`),
+      spans: payloadBytes === mib ? 2 : 4,
+      rounds: payloadBytes === mib ? 3 : 2,
+      peers: new RegExp(`(?!Go original)${fewAndOurs.source}`),
     }),
   ),
 
   // Streams.
   newCase("produce/16B", "produce", "streams", "messages_per_s", { payloadBytes, isQuick: true }),
   newCase("produce/64KiB", "produce", "streams", "bytes_per_s", largeElements()),
-  newCase("consume/16B", "consume", "streams", "messages_per_s", { payloadBytes, rounds: 2 }),
+  newCase("consume/16B", "consume", "streams", "messages_per_s", {
+    payloadBytes,
+    rounds: 2,
+    peers: fewStreams,
+  }),
   newCase("consume/64KiB", "consume", "streams", "bytes_per_s", largeElements()),
-  newCase("exchange/16B", "exchange", "streams", "messages_per_s", { payloadBytes, rounds: 2 }),
+  newCase("exchange/16B", "exchange", "streams", "messages_per_s", {
+    payloadBytes,
+    rounds: 2,
+    peers: fewStreams,
+  }),
   newCase("exchange/64KiB", "exchange", "streams", "bytes_per_s", largeElements()),
 
   // Processes.
   newCase("start/warm", "start", "start", "p50_ns", {
     warmUps: 0,
     isQuick: true,
-    rounds: quotedRounds,
   }),
   // One load for each round, with the plugin's file out of the page cache.
-  newCase("start/cold", "start", "program", "p50_ns", { warmUps: 0, mode: "once" }),
+  newCase("start/cold", "start", "program", "p50_ns", {
+    warmUps: 0,
+    mode: "once",
+    rounds: 2,
+    peers: drawn,
+  }),
   newCase("idle/20", "idle", "process", "plugin_pss_bytes", {
     inFlight: 20,
     warmUps: 0,
     spans: 25,
     maxRounds: 1,
-    peers: fewAndOurs,
+    peers: two,
   }),
   newCase("held/1000", "held", "process", "plugin_growth_bytes", {
     inFlight: 1_000,
@@ -158,14 +181,16 @@ export const cases: readonly Case[] = [
   newCase("plugins/one", "busy-plugins", "own", "calls_per_s", {
     mode: "one",
     inFlight: 640,
-    spans: 2,
+    spans: 5,
+    warmUps: 2,
     payloadBytes,
   }),
   newCase("plugins/ten", "busy-plugins", "own", "calls_per_s", {
     inFlight: 640,
-    spans: 2,
-    // Ten plugins have each to compile the same code, on the same cores.
-    warmUps: 3,
+    spans: 10,
+    // Ten plugins compile the same code, each for itself, on the cores that they are measured on.
+    warmUps: 6,
+    rounds: 2,
     payloadBytes,
     against: "plugins/one",
   }),
@@ -187,7 +212,7 @@ export const cases: readonly Case[] = [
     mode: "large",
     against: "fairness/idle",
     payloadBytes,
-    spans: 20,
+    spans: 10,
   }),
   newCase("fairness/stuck", "fairness", "own", "p99_ns", {
     mode: "stuck",
@@ -201,13 +226,19 @@ export const cases: readonly Case[] = [
       "slow-reader",
       "own",
       mode === "down" ? "plugin_growth_bytes" : "host_growth_bytes",
-      { mode, warmUps: 0, payloadBytes: 64 * kib, spans: 100, maxRounds: 1 },
+      { mode, warmUps: 0, payloadBytes: 64 * kib, spans: 30, maxRounds: 1 },
     ),
   ),
 ];
 
 function largeElements(): CaseOptions {
-  return { payloadBytes: 64 * kib, warmUps: 0.4, rounds: 2 };
+  return { payloadBytes: 64 * kib, warmUps: 0.4, rounds: 2, peers: fewStreams };
+}
+
+function payloadPeers(kind: "up" | "down", payloadBytes: number): RegExp {
+  if (payloadBytes === mib) return kind === "down" ? /(?:)/ : drawn;
+  if (payloadBytes > mib) return kind === "down" ? drawnWithoutGo : fewWithoutGo;
+  return kind === "down" && payloadBytes === kib ? drawn : few;
 }
 
 function sizeName(bytes: number): string {

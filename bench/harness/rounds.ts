@@ -186,7 +186,7 @@ function roundsOf({ rounds: usual, maxRounds }: Case, { rounds }: Plan): number 
 }
 
 // A round starts two processes and stops them; roughly so many seconds.
-const startSeconds = 0.3;
+const startSeconds = 0.15;
 
 /** About how long a round takes, in seconds. */
 function costOf(one: Case, plan: Plan): number {
