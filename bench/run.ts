@@ -22,7 +22,7 @@ Measures bun-plug beside what one would use instead; everything takes about four
   --filter REGEX   cases whose name fits
   --peer REGEX     peers whose name fits, in all cases that they can be asked; without it some
                    cases leave some peers out
-  --rounds N       rounds of each case, in place of what the case says (2 to 5)
+  --rounds N       rounds of each case, in place of what the case says (2 to 9)
   --seconds S      what a span of a case lasts (0.2; --quick: 0.1); a case takes one or several
   --warm-up S      how long a load runs before it is measured (1; --quick: 0.7)
   --json FILE      write the results

@@ -14,10 +14,12 @@ export const payloadSizes = [16, kib, 32 * kib, mib, 16 * mib] as const;
 
 const payloadBytes = 16;
 
-// Rounds of cases that the README quotes. A call that wakes the other process takes 10 µs or 70, by
-// where the kernel has put both; fewer than seven rounds may have seen one of the two only.
+// Rounds of cases whose ratios the README quotes. A call that wakes the other process takes 10 µs or
+// 70, by where the kernel has put both; a few rounds may have seen one of the two only.
 const quotedRounds = 5;
-const wakingRounds = 7;
+const wakingRounds = 9;
+// How long the kernel takes to wake a process differs by a factor of three from one start to the next.
+const rareRounds = 5;
 
 // Which peers are asked where not all are. A regex each, since `--list` and a look at it tell more
 // than a flag at every peer.
@@ -53,7 +55,7 @@ export const cases: readonly Case[] = [
       {
         inFlight,
         payloadBytes,
-        spans: 1.5,
+        spans: inFlight === 64 ? 1 : 2,
         isQuick: isQuoted,
         rounds: inFlight === 1 ? wakingRounds : isQuoted ? quotedRounds : 3,
         peers: isQuoted ? usual : inFlight === 1024 ? drawn : few,
@@ -72,31 +74,35 @@ export const cases: readonly Case[] = [
       "unary",
       inFlight === 1 ? "calls" : "concurrency",
       "calls_per_s",
-      { inFlight, payloadBytes, spans: 5, warmUps: 0, rounds: 2, peers: fewAndOurs },
+      { inFlight, payloadBytes, spans: 5, warmUps: 0, rounds: 2, peers: few },
     ),
   ),
   newCase("pinned/1", "unary", "calls", "p50_ns", {
     isPinned: true,
     payloadBytes,
     spans: 2,
-    peers: new RegExp(`${fewAndOurs.source}|${waking.source}`),
+    peers: new RegExp(`${few.source}|${waking.source}`),
   }),
   // For those that are only interesting beside pinned/1.
-  newCase("unpinned/1", "unary", "calls", "p50_ns", { payloadBytes, spans: 2, peers: waking }),
+  newCase("unpinned/1", "unary", "calls", "p50_ns", {
+    payloadBytes,
+    spans: 2,
+    peers: waking,
+  }),
   newCase("rate/5000", "rate", "concurrency", "p99_ns", {
     perSecond: 5_000,
     payloadBytes,
     spans: 2,
+    rounds: 2,
     peers: few,
   }),
-  // The warm-up is one of its own kind; see measure/rate.ts. How long the kernel takes to wake a
-  // process differs by a factor of three from one start to the next, so there are more rounds.
+  // The warm-up is one of its own kind; see measure/rate.ts.
   newCase("rare/1ms", "rare", "calls", "p50_ns", {
     perSecond: 1_000,
     payloadBytes,
     spans: 8,
     warmUps: 0,
-    rounds: quotedRounds,
+    rounds: rareRounds,
     peers: two,
   }),
   newCase("rare/10ms", "rare", "calls", "p50_ns", {
@@ -104,7 +110,7 @@ export const cases: readonly Case[] = [
     payloadBytes,
     spans: 15,
     warmUps: 0,
-    rounds: quotedRounds,
+    rounds: rareRounds,
     peers: two,
   }),
 
@@ -133,7 +139,11 @@ export const cases: readonly Case[] = [
   ),
 
   // Streams.
-  newCase("produce/16B", "produce", "streams", "messages_per_s", { payloadBytes, isQuick: true }),
+  newCase("produce/16B", "produce", "streams", "messages_per_s", {
+    payloadBytes,
+    rounds: 2,
+    isQuick: true,
+  }),
   newCase("produce/64KiB", "produce", "streams", "bytes_per_s", largeElements()),
   newCase("consume/16B", "consume", "streams", "messages_per_s", {
     payloadBytes,
@@ -236,7 +246,7 @@ function largeElements(): CaseOptions {
 }
 
 function payloadPeers(kind: "up" | "down", payloadBytes: number): RegExp {
-  if (payloadBytes === mib) return kind === "down" ? /(?:)/ : drawn;
+  if (payloadBytes === mib) return kind === "down" ? /(?:)/ : fewAndOurs;
   if (payloadBytes > mib) return kind === "down" ? drawnWithoutGo : fewWithoutGo;
   return kind === "down" && payloadBytes === kib ? drawn : few;
 }

@@ -21,8 +21,8 @@ export interface Row extends Metrics {
   readonly rounds: number;
   /** Least and most of the rounds, for each number. */
   readonly spread: Readonly<Partial<Record<MetricName, readonly [number, number]>>>;
-  /** The number that the case is about, of each round, in their order; peers took turns. */
-  readonly each?: readonly number[];
+  /** Each number, round by round. Absent in files of before. */
+  readonly each?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
   /** Latency at percentiles, of all rounds together. */
   readonly curve: readonly (readonly [percentile: number, ns: number])[];
   /** Why there is no number, or why there are fewer rounds than asked for. */
@@ -111,7 +111,14 @@ export const rowFields: Readonly<Record<string, Check>> = {
     typeof value === "object" &&
     value !== null &&
     Object.entries(value).every(([name, pair]) => name in metrics && isPair(pair)),
-  each: isOptional((value) => Array.isArray(value) && value.every(isNumber)),
+  each: isOptional(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      Object.entries(value).every(
+        ([name, list]) => name in metrics && Array.isArray(list) && list.every(isNumber),
+      ),
+  ),
   curve: (value) => Array.isArray(value) && value.every(isPair),
   error: isOptional(isText),
 };

@@ -38,47 +38,36 @@ export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | unde
   return value === undefined || !divisor ? undefined : value / divisor;
 }
 
-// Two runs differ by a little more than their rounds: the machine is not the same an hour later.
-const leastMargin = Math.log(1.1);
-// Rounds that are far apart have come out in one way or the other (both processes on one core, or
-// not), and have shown both.
-const mostMargin = Math.log(1.35);
+// Other rounds have other extremes, and the machine is not the same an hour later.
+const margin = 1.2;
 
 /**
- * Where the ratio of another run on the same machine is to be expected: from the least to the most
- * of the ratios of single rounds, and as far again on both sides, since other rounds have other
- * extremes; but that is no less than 10 % and no more than 35 %.
+ * Where the ratio of another run on the same machine is to be expected: the least and the most of a
+ * peer's rounds, divided by those of the base, and 20 % more on both sides. Of the base's rounds only
+ * the middle third counts: in one of five the Go original is ten times slower than usual, which does
+ * not move its median, and would make all spreads useless.
  */
 export function ratioSpread(
   row: Row,
   one: Case,
   all: readonly Row[],
 ): readonly [number, number] | undefined {
-  const ratio = ratioOf(row, one, all);
-  if (ratio === undefined) return undefined;
-  const logs = logRatios(row, one, all);
-  if (logs.length < 2) return outerSpread(row, one, all);
-  const range = Math.max(...logs) - Math.min(...logs);
-  const margin = Math.min(Math.max(range, leastMargin), mostMargin);
-  const within = [...logs, Math.log(ratio)];
-  return [Math.exp(Math.min(...within) - margin), Math.exp(Math.max(...within) + margin)];
+  const base = baseOf(row, one, all);
+  if (base === undefined) return undefined;
+  const { metric } = one;
+  const own = row.each?.[metric] ?? [];
+  const by = (base.each?.[metric] ?? []).toSorted((a, b) => a - b);
+  const outer = Math.floor(by.length / 3);
+  const inner = by.slice(outer, by.length - outer);
+  const [least, most] = [inner[0], inner.at(-1)];
+  if (own.length === 0 || !least || !most) return outerSpread(row, base, one);
+  return [Math.min(...own) / most / margin, (Math.max(...own) / least) * margin];
 }
 
-/** Of rounds that were measured in the same turn. */
-function logRatios(row: Row, one: Case, all: readonly Row[]): readonly number[] {
-  const bases = baseOf(row, one, all)?.each ?? [];
-  const own = (row.each ?? []).slice(0, bases.length);
-  return own.map((value, i) => Math.log(value / (bases[i] as number)));
-}
-
-/** The least and the most that the rounds can give at all, where single rounds are not known. */
-function outerSpread(
-  row: Row,
-  one: Case,
-  all: readonly Row[],
-): readonly [number, number] | undefined {
-  const [own, base] = [row, baseOf(row, one, all)].map((of) => of?.spread[one.metric]);
-  return own === undefined || !base?.[0] ? undefined : [own[0] / base[1], own[1] / base[0]];
+/** Of a file in which single rounds are not told. */
+function outerSpread(row: Row, base: Row, { metric }: Case): readonly [number, number] | undefined {
+  const [own, by] = [row.spread[metric], base.spread[metric]];
+  return own === undefined || !by?.[0] ? undefined : [own[0] / by[1], own[1] / by[0]];
 }
 
 /** @throws {Error} There is no such case. */

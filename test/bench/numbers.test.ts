@@ -55,7 +55,7 @@ describe("a row", () => {
 
     expect(row).toMatchObject({ calls_per_s: 20, in_flight: 7, rounds: 3, transport: "x" });
     expect(row.spread).toEqual({ calls_per_s: [10, 30] });
-    expect(row.each).toEqual([30, 10, 20]);
+    expect(row.each).toEqual({ calls_per_s: [30, 10, 20] });
     expect(median([1, 2, 3, 10])).toBe(2.5);
   });
 });
@@ -97,35 +97,41 @@ describe("the spread of a ratio", () => {
     rounds: each.length,
     p50_ns: median(each),
     spread: { p50_ns: [Math.min(...each), Math.max(...each)] },
-    each,
+    each: { p50_ns: each },
     curve: [],
   });
-  const base = row(reference, [100, 200, 100]);
-  const spreadOf = (own: Row): readonly [number, number] => {
-    const spread = ratioSpread(own, caseOf("unary/1"), [own, base]);
-    if (spread === undefined) throw new Error("there is no spread");
-    return spread;
-  };
+  const spreadOf = (own: readonly number[], by: readonly number[]) =>
+    ratioSpread(row("a", own), caseOf("unary/1"), [row("a", own), row(reference, by)]);
 
-  test("divides rounds of the same turn, and is no less than 10 % on both sides", () => {
-    const [least, most] = spreadOf(row("a", [200, 400, 200]));
+  test("goes from the least to the most that the rounds give, and 20 % beyond", () => {
+    const [least, most] = spreadOf([200, 400, 300], [100, 200]) ?? [];
 
-    expect(least).toBeCloseTo(2 / 1.1, 10);
-    expect(most).toBeCloseTo(2 * 1.1, 10);
+    expect(least).toBeCloseTo(200 / 200 / 1.2, 10);
+    expect(most).toBeCloseTo((400 / 100) * 1.2, 10);
   });
 
-  test("goes as far again beyond its rounds", () => {
-    const [least, most] = spreadOf(row("a", [100, 240, 110]));
+  test("takes the middle third of the Go original's rounds, and all of the peer's", () => {
+    const [least, most] =
+      spreadOf([100, 200, 200, 200, 400], [10, 100, 100, 900, 1_000, 100]) ?? [];
 
     expect(least).toBeCloseTo(1 / 1.2, 10);
-    expect(most).toBeCloseTo(1.2 * 1.2, 10);
+    expect(most).toBeCloseTo(4 * 1.2, 10);
   });
 
-  test("goes no more than 35 % beyond its rounds", () => {
-    const [least, most] = spreadOf(row("a", [100, 1400, 100]));
+  test("is that of the number that the case is about, whatever the base's own case is about", () => {
+    const calls = (name: string, peer: string, each: readonly number[]): Row => ({
+      ...row(peer, [7, 7, 7]),
+      case: name,
+      calls_per_s: median(each),
+      each: { p50_ns: [7, 7, 7], calls_per_s: each },
+    });
+    const own = calls("unary/64", "a", [600, 500, 600]);
+    const all = [own, calls("unary/1", reference, [100, 100, 100])];
 
-    expect(least).toBeCloseTo(1 / 1.35, 10);
-    expect(most).toBeCloseTo(7 * 1.35, 10);
+    const [least, most] = ratioSpread(own, caseOf("unary/64"), all) ?? [];
+
+    expect(least).toBeCloseTo(5 / 1.2, 10);
+    expect(most).toBeCloseTo(6 * 1.2, 10);
   });
 });
 
@@ -141,7 +147,7 @@ describe("two runs", () => {
       rounds: 3,
       p50_ns,
       spread: {},
-      each: [p50_ns, p50_ns, p50_ns],
+      each: { p50_ns: [p50_ns, p50_ns, p50_ns] },
       curve: [],
     });
     const rows = [row(reference, 100), ...ratios.map(([peer, ratio]) => row(peer, ratio * 100))];
@@ -151,7 +157,7 @@ describe("two runs", () => {
     agreement(a, b).map(({ cells: [, peer], says }) => [peer, says]);
 
   test("agree on a ratio that lies within the spread of the other, both ways", () => {
-    expect(says(run(["x", 2], ["y", 3]), run(["x", 2.1], ["y", 3.4]))).toEqual([
+    expect(says(run(["x", 2], ["y", 3]), run(["x", 2.3], ["y", 3.7]))).toEqual([
       ["x", "agree"],
       ["y", "apart"],
     ]);
