@@ -16,7 +16,7 @@ import { caseTable } from "./report/table.ts";
 
 const help = `usage: bun bench [options]
 
-Measures bun-plug beside what one would use instead; everything takes about fourteen minutes.
+Measures bun-plug beside what one would use instead; everything takes a quarter of an hour.
 
   --quick          the main cases only, shorter: under two minutes
   --filter REGEX   cases whose name fits

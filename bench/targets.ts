@@ -3,8 +3,7 @@
 import { join } from "node:path";
 
 import { resultsOf, runCommand } from "./harness/command-line.ts";
-import { markdownTable } from "./report/markdown.ts";
-import { targetLine, targets } from "./report/targets.ts";
+import { targetsTable } from "./report/targets.ts";
 
 const help = `usage: bun run bench:targets [FILE]
 
@@ -15,7 +14,6 @@ await runCommand(
   { name: "bench:targets", help, options: {}, positionals: 1 },
   async (_, [file = join(import.meta.dir, "results/full.json")]) => {
     const { rows } = await resultsOf(file);
-    const lines = targets.map((target) => targetLine(target, rows));
-    console.log(markdownTable([["", "wanted", "is", ""], ...lines]));
+    console.log(targetsTable(rows));
   },
 );

@@ -1,8 +1,6 @@
 // All cases, in the order in which they run and are shown.
 //
-// Time is spent where ratios are quoted: those cases have more rounds, and all peers. A case with
-// calls in flight needs its whole warm-up: Bun compiles what is called often for about a second
-// (see "first-second/…"). What moves megabytes is through with it sooner, since little code runs.
+// Time is spent where ratios are quoted: those cases have more rounds, and all peers.
 
 import { type Case, type CaseOptions, newCase } from "./case.ts";
 
@@ -24,6 +22,7 @@ const rareRounds = 5;
 // Which peers are asked where not all are. A regex each, since `--list` and a look at it tell more
 // than a flag at every peer.
 const two = /^(bun-plug|Bun\.spawn IPC)$/;
+const fewWithoutLimits = /^(bun-plug|Go original|Bun\.spawn IPC)$/;
 const few = /^(bun-plug|Go original|Bun\.spawn IPC|limit: .*)$/;
 const fewAndOurs = /^(bun-plug(, \w+)?|Go original|Bun\.spawn IPC|limit: .*)$/;
 /** Whom the charts draw. */
@@ -87,6 +86,7 @@ export const cases: readonly Case[] = [
   newCase("unpinned/1", "unary", "calls", "p50_ns", {
     payloadBytes,
     spans: 2,
+    rounds: 2,
     peers: waking,
   }),
   newCase("rate/5000", "rate", "concurrency", "p99_ns", {
@@ -120,10 +120,9 @@ export const cases: readonly Case[] = [
       const isQuoted = kind === "down" && payloadBytes === mib;
       return newCase(`${kind}/${sizeName(payloadBytes)}`, kind, "payloads", "bytes_per_s", {
         payloadBytes,
-        warmUps: payloadBytes <= kib ? 1 : 0.4,
         spans: payloadBytes === 16 * mib ? 2 : 1,
         isQuick: isQuoted,
-        rounds: isQuoted ? 3 : 2,
+        rounds: 2,
         peers: payloadPeers(kind, payloadBytes),
       });
     }),
@@ -131,7 +130,6 @@ export const cases: readonly Case[] = [
   ...[mib, 64 * mib].map((payloadBytes) =>
     newCase(`echo/${sizeName(payloadBytes)}`, "echo", "payloads", "bytes_per_s", {
       payloadBytes,
-      warmUps: 0.4,
       spans: payloadBytes === mib ? 2 : 4,
       rounds: payloadBytes === mib ? 3 : 2,
       peers: new RegExp(`(?!Go original)${fewAndOurs.source}`),
@@ -242,13 +240,13 @@ export const cases: readonly Case[] = [
 ];
 
 function largeElements(): CaseOptions {
-  return { payloadBytes: 64 * kib, warmUps: 0.4, rounds: 2, peers: fewStreams };
+  return { payloadBytes: 64 * kib, rounds: 2, peers: fewStreams };
 }
 
 function payloadPeers(kind: "up" | "down", payloadBytes: number): RegExp {
   if (payloadBytes === mib) return kind === "down" ? /(?:)/ : fewAndOurs;
   if (payloadBytes > mib) return kind === "down" ? drawnWithoutGo : fewWithoutGo;
-  return kind === "down" && payloadBytes === kib ? drawn : few;
+  return kind === "down" ? few : fewWithoutLimits;
 }
 
 function sizeName(bytes: number): string {

@@ -39,12 +39,12 @@ export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | unde
 }
 
 // Other rounds have other extremes, and the machine is not the same an hour later.
-const margin = 1.2;
+const margin = 1.25;
 
 /**
  * Where the ratio of another run on the same machine is to be expected: the least and the most of a
- * peer's rounds, divided by those of the base, and 20 % more on both sides. Of the base's rounds only
- * the middle third counts: in one of five the Go original is ten times slower than usual, which does
+ * peer's rounds, divided by those of the base, and 25 % more on both sides. Of the base's rounds only
+ * the middle half counts: in one of five the Go original is ten times slower than usual, which does
  * not move its median, and would make all spreads useless.
  */
 export function ratioSpread(
@@ -57,7 +57,7 @@ export function ratioSpread(
   const { metric } = one;
   const own = row.each?.[metric] ?? [];
   const by = (base.each?.[metric] ?? []).toSorted((a, b) => a - b);
-  const outer = Math.floor(by.length / 3);
+  const outer = Math.floor(by.length / 4);
   const inner = by.slice(outer, by.length - outer);
   const [least, most] = [inner[0], inner.at(-1)];
   if (own.length === 0 || !least || !most) return outerSpread(row, base, one);

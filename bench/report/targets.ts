@@ -4,6 +4,7 @@ import type { Row } from "../harness/results.ts";
 import { ratioText, withUnit } from "../harness/units.ts";
 import { type MetricName, metrics } from "../measure/metrics.ts";
 import { reference } from "../peer/peers.ts";
+import { markdownTable } from "./markdown.ts";
 
 interface Place {
   readonly case: string;
@@ -58,7 +59,7 @@ const rareCalls = [1, 10].flatMap((ms): Target[] => {
 
 const plain = [own, "unary/1"] as const;
 
-export const targets: readonly Target[] = [
+const targets: readonly Target[] = [
   by([reference, "unary/1"], "one after the other, p50", "p50_ns", 0.3),
   by([reference, "unary/1"], "… mean", "mean_ns", 0.2),
   by([reference, "unary/1"], "… p99", "p99_ns", 0.2),
@@ -134,7 +135,12 @@ export const targets: readonly Target[] = [
 ];
 
 /** What was wanted, what it is, and whether that will do. */
-export function targetLine({ what, of, ours, by, bound }: Target, rows: readonly Row[]): string[] {
+export function targetsTable(rows: readonly Row[]): string {
+  const lines = targets.map((target) => targetLine(target, rows));
+  return markdownTable([["", "wanted", "is", ""], ...lines]);
+}
+
+function targetLine({ what, of, ours, by, bound }: Target, rows: readonly Row[]): string[] {
   const { better, unit } = metrics[of[0]];
   const isLowerBetter = better === "lower";
   const asText = (value: number): string => {

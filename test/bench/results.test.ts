@@ -12,6 +12,7 @@ import { charts } from "../../bench/report/charts.ts";
 import { fieldsTable } from "../../bench/report/fields.ts";
 import { readmePart } from "../../bench/report/markdown.ts";
 import { partOf, withPart } from "../../bench/report/part.ts";
+import { targetsTable } from "../../bench/report/targets.ts";
 
 const root = join(import.meta.dir, "../..");
 const file = join(root, "bench/results/full.json");
@@ -49,6 +50,10 @@ describe("the README", () => {
     expect(partOf(await text("README.md"), "bench")).toBe(
       readmePart(results, "bench/results/throughput.svg"),
     );
+  });
+
+  test("of bench/ has the targets, and what the results file says to them", async () => {
+    expect(partOf(await text("bench/README.md"), "targets")).toBe(targetsTable(results.rows));
   });
 
   test("of bench/ lists the fields of a row, all of them", async () => {
