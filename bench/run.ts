@@ -8,7 +8,14 @@ import { thisCommit, thisMachine } from "./harness/machine.ts";
 import { Programs } from "./harness/programs.ts";
 import { Progress } from "./harness/progress.ts";
 import { type Results, type Row, schemaVersion, writeResults } from "./harness/results.ts";
-import { measureAll, type Outcome, peersOf, type Plan, usualGraceMs } from "./harness/rounds.ts";
+import {
+  measureAll,
+  type Outcome,
+  peersOf,
+  type Plan,
+  quickGraceMs,
+  usualGraceMs,
+} from "./harness/rounds.ts";
 import { rowOf } from "./harness/summary.ts";
 import { peers } from "./peer/peers.ts";
 import { writeReport } from "./report/report.ts";
@@ -24,7 +31,7 @@ Measures bun-plug beside what one would use instead; everything takes a quarter 
                    cases leave some peers out
   --rounds N       rounds of each case, in place of what the case says (2 to 9)
   --seconds S      what a span of a case lasts (0.2; --quick: 0.1); a case takes one or several
-  --warm-up S      how long a load runs before it is measured (1; --quick: 0.7)
+  --warm-up S      how long a load runs before it is measured (1; --quick: 0.6)
   --json FILE      write the results
   --report FOLDER  write charts and an HTML page with everything
   --list           say which cases and peers there are, and measure nothing
@@ -77,8 +84,8 @@ function planOf(flags: Flags): Plan {
     asksAll: peer !== undefined,
     rounds: rounds !== undefined ? countOf("rounds", rounds) : quick ? 2 : undefined,
     seconds: seconds !== undefined ? numberOf("seconds", seconds) : quick ? 0.1 : 0.2,
-    warmUpSeconds: warmUp !== undefined ? numberOf("warm-up", warmUp) : quick ? 0.7 : 1,
-    graceMs: usualGraceMs,
+    warmUpSeconds: warmUp !== undefined ? numberOf("warm-up", warmUp) : quick ? 0.6 : 1,
+    graceMs: quick ? quickGraceMs : usualGraceMs,
   };
   if (plan.cases.some((one) => peersOf(one, plan).length > 0)) return plan;
   throw new UsageError("nothing to measure: `bun bench --list` shows all cases and peers");

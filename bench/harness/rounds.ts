@@ -28,6 +28,8 @@ export interface Plan {
 }
 
 export const usualGraceMs = 8_000;
+/** Where no case waits for quiet, and the whole run must be short. */
+export const quickGraceMs = 5_000;
 
 /** All rounds of one case of one peer. */
 export interface Outcome {

@@ -111,8 +111,7 @@ describe("the spread of a ratio", () => {
   });
 
   test("takes the middle half of the Go original's rounds, and all of the peer's", () => {
-    const [least, most] =
-      spreadOf([100, 200, 200, 200, 400], [10, 100, 100, 100, 1_000]) ?? [];
+    const [least, most] = spreadOf([100, 200, 200, 200, 400], [10, 100, 100, 100, 1_000]) ?? [];
 
     expect(least).toBeCloseTo(1 / 1.25, 10);
     expect(most).toBeCloseTo(4 * 1.25, 10);
