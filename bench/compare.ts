@@ -1,68 +1,90 @@
 // Is the working tree faster or slower than another commit?
 //
-//   bun run bench:compare REF [--filter REGEX] [--rounds N] [--seconds S]
-//
 // Both are measured by the code of the working tree, in rounds that take turns.
 
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 
 import { cases } from "./case/cases.ts";
+import { countOf, numberOf, regexOf, runCommand, UsageError } from "./harness/command-line.ts";
 import { compare } from "./harness/confidence.ts";
 import { Programs } from "./harness/programs.ts";
 import { Progress } from "./harness/progress.ts";
-import { measureAll, type Outcome, usualGraceMs } from "./harness/rounds.ts";
+import { measureAll, type Outcome, type Plan, usualGraceMs } from "./harness/rounds.ts";
 import { run } from "./harness/run-command.ts";
 import { numbersOf } from "./harness/summary.ts";
 import { withUnit } from "./harness/units.ts";
 import { metrics } from "./measure/metrics.ts";
 import { type Peer, peers } from "./peer/peers.ts";
 
-const { values: flags, positionals } = parseArgs({
-  options: {
-    filter: {
-      type: "string",
-      default: "^unary/(1|64)$|^(up|down)/1MiB$|^produce/16B$|^start/warm$",
+const root = join(import.meta.dir, "..");
+
+const help = `usage: bun run bench:compare REF [options]
+
+Measures the working tree against a commit, and says for each case whether it is faster, slower or
+no different, and with which confidence.
+
+  --filter REGEX   cases whose name fits (one call, 64 in flight, 1 MiB, a stream, a load)
+  --rounds N       pairs of rounds (10); fewer than 8 cannot reach the confidence that is wanted
+  --seconds S      what a span of a case lasts (0.3)
+  --warm-up S      how long a load runs before it is measured (1)
+  --help           say this`;
+
+await runCommand(
+  {
+    name: "bench:compare",
+    help,
+    options: {
+      filter: {
+        type: "string",
+        default: "^unary/(1|64)$|^(up|down)/1MiB$|^produce/16B$|^start/warm$",
+      },
+      rounds: { type: "string", default: "10" },
+      seconds: { type: "string", default: "0.3" },
+      "warm-up": { type: "string", default: "1" },
     },
-    // Fewer than 8 pairs cannot reach the confidence that is wanted.
-    rounds: { type: "string", default: "10" },
-    seconds: { type: "string", default: "0.3" },
+    positionals: 1,
   },
-  allowPositionals: true,
-});
-const [ref] = positionals;
-if (ref === undefined) {
-  console.error("usage: bun run bench:compare REF [--filter REGEX] [--rounds N] [--seconds S]");
-  process.exit(2);
+  async (flags, [ref]) => {
+    if (ref === undefined) throw new UsageError("say which commit to compare with");
+    const wanted = regexOf("filter", flags.filter);
+    const plan = {
+      cases: cases.filter(({ name }) => wanted.test(name)),
+      asksAll: true,
+      rounds: countOf("rounds", flags.rounds),
+      seconds: numberOf("seconds", flags.seconds),
+      warmUpSeconds: numberOf("warm-up", flags["warm-up"]),
+      graceMs: usualGraceMs,
+    };
+    if (plan.cases.length === 0) throw new UsageError("no case fits the filter");
+    await compareWith(ref, plan);
+  },
+);
+
+async function compareWith(ref: string, plan: Omit<Plan, "peers">): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "bun-plug-compare-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const peers = [subject(ref, await checkOut(ref, folder)), subject("working tree", root)];
+  console.log(`working tree against ${ref}: ${plan.rounds} pairs of rounds of ${plan.seconds} s\n`);
+  const { skipped } = await measureAll(
+    { ...plan, peers },
+    new Programs(),
+    new Progress(),
+    async (outcomes) => console.log(line(outcomes)),
+  );
+  for (const { peer, reason } of skipped) console.log(`${peer}: ${reason}`);
 }
 
-const root = join(import.meta.dir, "..");
-const folder = mkdtempSync(join(tmpdir(), "bun-plug-compare-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-
-const tree = await checkOut(ref);
-const now = "working tree";
-const wanted = new RegExp(flags.filter);
-const plan = {
-  cases: cases.filter(({ name }) => wanted.test(name)),
-  peers: [subject(ref, tree), subject(now, root)],
-  rounds: Number(flags.rounds),
-  seconds: Number(flags.seconds),
-  graceMs: usualGraceMs,
-};
-console.log(`${now} against ${ref}: ${plan.rounds} pairs of rounds of ${plan.seconds} s\n`);
-const { skipped } = await measureAll(plan, new Programs(), new Progress(), async (outcomes) => {
-  console.log(line(outcomes));
-});
-for (const { peer, reason } of skipped) console.log(`${peer}: ${reason}`);
-
 /** The files of a commit, with the benchmarks of the working tree. */
-async function checkOut(ref: string): Promise<string> {
+async function checkOut(ref: string, folder: string): Promise<string> {
   const tree = join(folder, "tree");
   const archive = join(folder, "tree.tar");
-  await run(["git", "archive", "--output", archive, ref], { cwd: root });
+  try {
+    await run(["git", "archive", "--output", archive, ref], { cwd: root });
+  } catch (error) {
+    throw new UsageError(`there is no commit ${ref}: ${(error as Error).message}`);
+  }
   await run(["mkdir", tree]);
   await run(["tar", "-xf", archive, "-C", tree]);
   symlinkSync(join(root, "node_modules"), join(tree, "node_modules"));

@@ -1,76 +1,108 @@
 // How fast is it, against what one would use instead?
 //
-//   bun bench [--filter REGEX] [--peer REGEX] [--quick] [--rounds N] [--seconds S]
-//             [--json FILE] [--report FOLDER] [--list]
-//
-// --report writes charts and an HTML page into a folder.
-//
 // README.md says how to run it, how to read it, and what not to conclude.
 
-import { parseArgs } from "node:util";
-
 import { cases } from "./case/cases.ts";
+import { countOf, numberOf, regexOf, runCommand, UsageError } from "./harness/command-line.ts";
 import { thisCommit, thisMachine } from "./harness/machine.ts";
 import { Programs } from "./harness/programs.ts";
 import { Progress } from "./harness/progress.ts";
 import { type Results, type Row, schemaVersion, writeResults } from "./harness/results.ts";
-import { measureAll, type Outcome, peersOf, type Plan, usualGraceMs } from "./harness/rounds.ts";
+import {
+  measureAll,
+  type Outcome,
+  peersOf,
+  type Plan,
+  quickGraceMs,
+  usualGraceMs,
+} from "./harness/rounds.ts";
 import { rowOf } from "./harness/summary.ts";
 import { peers } from "./peer/peers.ts";
 import { writeReport } from "./report/report.ts";
 import { caseTable } from "./report/table.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    filter: { type: "string", default: "" },
-    peer: { type: "string", default: "" },
-    quick: { type: "boolean", default: false },
-    rounds: { type: "string" },
-    seconds: { type: "string" },
-    json: { type: "string" },
-    report: { type: "string" },
-    list: { type: "boolean", default: false },
+const help = `usage: bun bench [options]
+
+Measures bun-plug beside what one would use instead; everything takes a quarter of an hour.
+
+  --quick          the main cases only, shorter: under two minutes
+  --filter REGEX   cases whose name fits
+  --peer REGEX     peers whose name fits, in all cases that they can be asked; without it some
+                   cases leave some peers out
+  --rounds N       rounds of each case, in place of what the case says (2 to 9)
+  --seconds S      what a span of a case lasts (0.2; --quick: 0.1); a case takes one or several
+  --warm-up S      how long a load runs before it is measured (1; --quick: 0.6)
+  --json FILE      write the results
+  --report FOLDER  write charts and an HTML page with everything
+  --list           say which cases and peers there are, and measure nothing
+  --help           say this
+
+bench/README.md says how to read it.`;
+
+interface Flags {
+  readonly filter: string;
+  readonly peer?: string | undefined;
+  readonly quick: boolean;
+  readonly rounds?: string | undefined;
+  readonly seconds?: string | undefined;
+  readonly "warm-up"?: string | undefined;
+  readonly json?: string | undefined;
+  readonly report?: string | undefined;
+}
+
+await runCommand(
+  {
+    name: "bun bench",
+    help,
+    options: {
+      filter: { type: "string", default: "" },
+      peer: { type: "string" },
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      "warm-up": { type: "string" },
+      json: { type: "string" },
+      report: { type: "string" },
+      list: { type: "boolean", default: false },
+    },
   },
-});
+  async (flags) => {
+    const plan = planOf(flags);
+    if (flags.list) list(plan);
+    else await measure(plan, flags);
+  },
+);
 
-const plan = planOf();
-if (flags.list) list(plan);
-else await measure(plan);
-
-function planOf(): Plan {
-  const wantedCase = new RegExp(flags.filter, "i");
-  const wantedPeer = new RegExp(flags.peer, "i");
-  const plan = {
-    cases: cases.filter(({ name, isQuick }) => wantedCase.test(name) && (isQuick || !flags.quick)),
+function planOf(flags: Flags): Plan {
+  const { quick, peer } = flags;
+  const wantedCase = regexOf("filter", flags.filter);
+  const wantedPeer = regexOf("peer", peer ?? "");
+  const { rounds, seconds, "warm-up": warmUp } = flags;
+  const plan: Plan = {
+    cases: cases.filter(({ name, isQuick }) => wantedCase.test(name) && (isQuick || !quick)),
     peers: peers.filter(({ name }) => wantedPeer.test(name)),
-    rounds: numberOf("rounds", flags.rounds, flags.quick ? 2 : 3),
-    seconds: numberOf("seconds", flags.seconds, flags.quick ? 0.1 : 0.2),
-    graceMs: usualGraceMs,
+    asksAll: peer !== undefined,
+    rounds: rounds !== undefined ? countOf("rounds", rounds) : quick ? 2 : undefined,
+    seconds: seconds !== undefined ? numberOf("seconds", seconds) : quick ? 0.1 : 0.2,
+    warmUpSeconds: warmUp !== undefined ? numberOf("warm-up", warmUp) : quick ? 0.6 : 1,
+    graceMs: quick ? quickGraceMs : usualGraceMs,
   };
-  if (plan.cases.length > 0 && plan.peers.length > 0) return plan;
-  console.error("nothing to measure: `bun bench --list` shows all cases and peers");
-  process.exit(2);
+  if (plan.cases.some((one) => peersOf(one, plan).length > 0)) return plan;
+  throw new UsageError("nothing to measure: `bun bench --list` shows all cases and peers");
 }
 
-function numberOf(name: string, text: string | undefined, usual: number): number {
-  const value = text === undefined ? usual : Number(text);
-  if (value > 0) return value;
-  console.error(`--${name} must be a number above 0, got ${text}`);
-  process.exit(2);
-}
-
-function list({ cases, peers }: Plan): void {
-  for (const one of cases) {
-    const names = peersOf(one, peers).map(({ name }) => name);
+function list(plan: Plan): void {
+  for (const one of plan.cases) {
+    const names = peersOf(one, plan).map(({ name }) => name);
     if (names.length > 0) console.log(`${one.name.padEnd(26)}${names.join("; ")}`);
   }
 }
 
-async function measure(plan: Plan): Promise<void> {
+async function measure(plan: Plan, flags: Flags): Promise<void> {
   const machine = await thisMachine();
   const { cpu, cores, platform, bun, go } = machine;
   console.log(`${cpu}, ${cores} cores, ${platform}; Bun ${bun}, ${go ? `Go ${go}` : "no Go"}`);
-  console.log(`medians of ${plan.rounds} rounds of ${plan.seconds} s, in fresh processes`);
+  console.log("medians of rounds in fresh processes");
   const rows: Row[] = [];
   const show = async (outcomes: readonly Outcome[]): Promise<void> => {
     const of = await Promise.all(outcomes.map(rowOf));
@@ -86,7 +118,8 @@ async function measure(plan: Plan): Promise<void> {
     ...(await thisCommit()),
     machine,
     seconds: plan.seconds,
-    rounds: plan.rounds,
+    warm_up_seconds: plan.warmUpSeconds,
+    rounds: Math.max(0, ...rows.map(({ rounds }) => rounds)),
     rows,
     skipped,
   };

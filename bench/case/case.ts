@@ -18,6 +18,8 @@ export type Ability =
   | "program"
   /** A plugin that is a process of its own, and answers when it wants. */
   | "process"
+  /** Calls that return their value, and no promise or the like. */
+  | "blocking"
   /** What no other peer has: options of bun-plug's calls, its flow control. */
   | "own";
 
@@ -34,10 +36,19 @@ export interface Case {
   readonly isQuick: boolean;
   /** Parts of the usual span, for a case that needs a longer look. @defaultValue 1 */
   readonly spans: number;
+  /** Parts of the usual warm-up; 0 for what is not to be warm. @defaultValue 1 */
+  readonly warmUps: number;
   /** All processes on one core, where waking another one is a switch and no message to a core. */
   readonly isPinned: boolean;
-  /** Fewer rounds than usual, for a case that takes long. */
+  /** Unless the command line says another number. @defaultValue 3 */
+  readonly rounds: number;
+  /** Whatever the command line says, for a case that takes long. @defaultValue no limit */
   readonly maxRounds: number;
+  /**
+   * The peers that are asked, unless the command line names peers: the others would take time for
+   * what is not looked at. @defaultValue all
+   */
+  readonly peers: RegExp;
 }
 
 export interface CaseOptions extends Partial<Omit<Question, "kind">> {
@@ -45,7 +56,10 @@ export interface CaseOptions extends Partial<Omit<Question, "kind">> {
   readonly isQuick?: boolean;
   readonly isPinned?: boolean;
   readonly spans?: number;
+  readonly warmUps?: number;
+  readonly rounds?: number;
   readonly maxRounds?: number;
+  readonly peers?: RegExp;
 }
 
 export function newCase(
@@ -56,7 +70,8 @@ export function newCase(
   options: CaseOptions = {},
 ): Case {
   const { against, isQuick = false, isPinned = false, ...more } = options;
-  const { spans = 1, maxRounds = Infinity, ...question } = more;
+  const { spans = 1, warmUps = 1, rounds = 3, maxRounds = Infinity, ...rest } = more;
+  const { peers = /(?:)/, ...question } = rest;
   return {
     name,
     needs,
@@ -64,11 +79,15 @@ export function newCase(
     isQuick,
     isPinned,
     spans,
+    warmUps,
+    rounds,
     maxRounds,
+    peers,
     ...(against === undefined ? {} : { against }),
     question: {
       kind,
       seconds: 0,
+      warmUpSeconds: 0,
       inFlight: 1,
       payloadBytes: 0,
       perSecond: 0,

@@ -21,6 +21,8 @@ export interface Row extends Metrics {
   readonly rounds: number;
   /** Least and most of the rounds, for each number. */
   readonly spread: Readonly<Partial<Record<MetricName, readonly [number, number]>>>;
+  /** Each number, round by round. Absent in files of before. */
+  readonly each?: Readonly<Partial<Record<MetricName, readonly number[]>>>;
   /** Latency at percentiles, of all rounds together. */
   readonly curve: readonly (readonly [percentile: number, ns: number])[];
   /** Why there is no number, or why there are fewer rounds than asked for. */
@@ -35,8 +37,11 @@ export interface Results {
   /** Whether files differed from the commit. */
   readonly dirty: boolean;
   readonly machine: Machine;
-  /** Seconds that a case is measured for in one round. */
+  /** What a span lasts; a case is measured for one or several in a round. */
   readonly seconds: number;
+  /** What a warm-up lasts; a case takes it in whole or in part. */
+  readonly warm_up_seconds?: number;
+  /** Of the case that had most. */
   readonly rounds: number;
   readonly rows: readonly Row[];
   /** Peers that could not be asked at all, with what to install. */
@@ -77,6 +82,7 @@ export const resultFields: Readonly<Record<string, Check>> = {
   dirty: isFlag,
   machine: (value) => typeof value === "object" && value !== null,
   seconds: isNumber,
+  warm_up_seconds: isOptional(isNumber),
   rounds: isCount,
   rows: Array.isArray,
   skipped: Array.isArray,
@@ -105,6 +111,14 @@ export const rowFields: Readonly<Record<string, Check>> = {
     typeof value === "object" &&
     value !== null &&
     Object.entries(value).every(([name, pair]) => name in metrics && isPair(pair)),
+  each: isOptional(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      Object.entries(value).every(
+        ([name, list]) => name in metrics && Array.isArray(list) && list.every(isNumber),
+      ),
+  ),
   curve: (value) => Array.isArray(value) && value.every(isPair),
   error: isOptional(isText),
 };

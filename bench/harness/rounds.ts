@@ -3,7 +3,6 @@
 // of nothing else.
 
 import type { Case } from "../case/case.ts";
-import { warmUpSeconds } from "../measure/callers.ts";
 import type { Job, Sample } from "../measure/sample.ts";
 import type { Peer } from "../peer/peers.ts";
 import { type Programs, Skipped } from "./programs.ts";
@@ -13,8 +12,14 @@ import { Late, run } from "./run-command.ts";
 export interface Plan {
   readonly cases: readonly Case[];
   readonly peers: readonly Peer[];
-  readonly rounds: number;
+  /** Whether cases ask all peers that can answer, also those that they would leave out. */
+  readonly asksAll: boolean;
+  /** Of each case; undefined for what the case itself says. */
+  readonly rounds: number | undefined;
+  /** What a span lasts; a case takes one or several. */
   readonly seconds: number;
+  /** How long a load runs before it is measured, where it is to be warm. */
+  readonly warmUpSeconds: number;
   /**
    * Milliseconds that a round may take beyond what it measures for: to start, to warm up, and to
    * stop, on a machine that is busy. Then it has failed.
@@ -23,6 +28,8 @@ export interface Plan {
 }
 
 export const usualGraceMs = 8_000;
+/** Where no case waits for quiet, and the whole run must be short. */
+export const quickGraceMs = 5_000;
 
 /** All rounds of one case of one peer. */
 export interface Outcome {
@@ -39,8 +46,13 @@ export interface Measured {
 }
 
 /** Which peers are asked a case. */
-export function peersOf({ needs }: Case, peers: readonly Peer[]): readonly Peer[] {
-  return peers.filter(({ abilities }) => abilities.has(needs));
+export function peersOf(
+  { needs, peers: wanted }: Case,
+  { peers, asksAll }: Pick<Plan, "peers" | "asksAll">,
+): readonly Peer[] {
+  return peers.filter(
+    ({ abilities, name }) => abilities.has(needs) && (asksAll || wanted.test(name)),
+  );
 }
 
 /**
@@ -53,30 +65,33 @@ export async function measureAll(
   onCase: (outcomes: readonly Outcome[]) => Promise<void>,
 ): Promise<Measured> {
   const { able, skipped } = await build(plan, programs, progress);
+  const of: Plan = { ...plan, peers: able };
   const outcomes: Outcome[] = [];
   // Who hung is not asked for more of the same, which would cost as much time again.
   const late = new Map<string, string>();
   progress.expect(
     plan.cases.reduce(
-      (sum, one) => sum + peersOf(one, able).length * roundsOf(one, plan) * costOf(one, plan),
+      (sum, one) => sum + peersOf(one, of).length * roundsOf(one, plan) * costOf(one, plan),
       0,
     ),
   );
   for (const one of plan.cases) {
-    const of = await measureCase(one, peersOf(one, able), plan, programs, progress, late);
-    outcomes.push(...of);
+    const all = await measureCase(one, peersOf(one, of), plan, programs, progress, late);
+    outcomes.push(...all);
     progress.clear();
-    await onCase(of);
+    if (all.length > 0) await onCase(all);
   }
   return { outcomes, skipped };
 }
 
 async function build(
-  { peers, cases }: Plan,
+  plan: Plan,
   programs: Programs,
   progress: Progress,
 ): Promise<{ readonly able: readonly Peer[]; readonly skipped: Measured["skipped"] }> {
-  const wanted = peers.filter((peer) => cases.some((one) => peersOf(one, [peer]).length > 0));
+  const wanted = plan.peers.filter((peer) =>
+    plan.cases.some((one) => peersOf(one, plan).includes(peer)),
+  );
   const able: Peer[] = [];
   const skipped: { peer: string; reason: string }[] = [];
   for (const peer of wanted) {
@@ -141,6 +156,7 @@ async function measureRound(
   const job: Job = {
     ...one.question,
     seconds,
+    warmUpSeconds: one.warmUps * plan.warmUpSeconds,
     command: plugin === undefined ? [] : [plugin],
     variant: peer.variant,
   };
@@ -151,7 +167,7 @@ async function measureRound(
     JSON.stringify(job),
   ];
   const output = await run(command, {
-    timeoutMs: seconds * 3_000 + plan.graceMs,
+    timeoutMs: (seconds + job.warmUpSeconds) * 3_000 + plan.graceMs,
     // A peer that is killed cannot remove its files.
     env: { ...process.env, TMPDIR: programs.folder },
   });
@@ -167,16 +183,16 @@ function lateKey({ question }: Case, { name }: Peer): string {
   return `${question.kind} ${name}`;
 }
 
-function roundsOf({ maxRounds }: Case, { rounds }: Plan): number {
-  return Math.min(rounds, maxRounds);
+function roundsOf({ rounds: usual, maxRounds }: Case, { rounds }: Plan): number {
+  return Math.min(rounds ?? usual, maxRounds);
 }
 
-// A round starts two processes and warms up; roughly so many seconds.
-const startSeconds = 0.3;
+// A round starts two processes and stops them; roughly so many seconds.
+const startSeconds = 0.15;
 
 /** About how long a round takes, in seconds. */
 function costOf(one: Case, plan: Plan): number {
-  return startSeconds + secondsOf(one, plan) + warmUpSeconds(secondsOf(one, plan));
+  return startSeconds + secondsOf(one, plan) + one.warmUps * plan.warmUpSeconds;
 }
 
 function secondsOf({ spans }: Case, { seconds }: Plan): number {

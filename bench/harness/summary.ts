@@ -17,10 +17,12 @@ export async function rowOf(outcome: Outcome): Promise<Row> {
   const rounds = samples.map(numbersOf);
   const medians: [MetricName, number][] = [];
   const spread: [MetricName, [number, number]][] = [];
+  const each: [MetricName, readonly number[]][] = [];
   for (const name of metricNames) {
     const values = rounds.flatMap((round) => round[name] ?? []);
     if (values.length === 0) continue;
     medians.push([name, rounded(median(values))]);
+    each.push([name, values.map(rounded)]);
     spread.push([name, [rounded(Math.min(...values)), rounded(Math.max(...values))]]);
   }
   return {
@@ -33,6 +35,7 @@ export async function rowOf(outcome: Outcome): Promise<Row> {
     rounds: samples.length,
     ...(Object.fromEntries(medians) as Metrics),
     spread: Object.fromEntries(spread),
+    each: Object.fromEntries(each),
     curve: curveOf(samples),
     ...(error === undefined ? {} : { error }),
   };

@@ -2,7 +2,7 @@
 
 import { smallKey } from "../peer/store.ts";
 import type { HostModule } from "../peer/subject.ts";
-import { keepInFlight, warmUpSeconds } from "./callers.ts";
+import { keepInFlight } from "./callers.ts";
 import type { Job, Sample } from "./sample.ts";
 
 const plugins = 10;
@@ -24,7 +24,7 @@ export async function busyPlugins(host: HostModule, job: Job): Promise<Sample> {
   const callers = Math.ceil(job.inFlight / calls.length);
   const run = (seconds: number) =>
     Promise.all(calls.map((call) => keepInFlight(call, callers, seconds)));
-  await run(warmUpSeconds(job.seconds));
+  await run(job.warmUpSeconds);
   const results = await run(job.seconds);
   await Promise.all(subjects.map((subject) => subject[Symbol.asyncDispose]()));
   const callsPerS = results.reduce((sum, { callCount, seconds }) => sum + callCount / seconds, 0);

@@ -1,5 +1,10 @@
 // Callers who each place their next call when the last one has been answered, for a span of time.
 
+import { Latencies } from "./latencies.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Job } from "./sample.ts";
+import { watchCpu } from "./usage.ts";
+
 /** Called back with the moment before and behind a call that is timed, in nanoseconds. */
 export type OnTimed = (startNs: number, endNs: number) => void;
 
@@ -69,10 +74,30 @@ async function manyAtOnce(
   return callCount;
 }
 
-// Until then Bun has compiled what is called often.
-const leastWarmUpSeconds = 0.25;
+/** A load that lasts so many seconds. */
+type Load = (
+  seconds: number,
+  onTimed: OnTimed,
+) => Promise<{ readonly callCount: number; readonly seconds: number }>;
 
-/** How long a load runs before it is measured for so many seconds. */
-export function warmUpSeconds(seconds: number): number {
-  return Math.max(seconds * 0.4, leastWarmUpSeconds);
+/**
+ * Measures a load once it is warm. The warm-up records its latencies too, and throws them away: so
+ * the recording is compiled as well when it counts.
+ */
+export async function measureLoad(
+  load: Load,
+  { seconds, warmUpSeconds }: Job,
+  pid: number | undefined,
+): Promise<{ readonly callCount: number; readonly latencies: string; readonly metrics: Metrics }> {
+  const latencies = new Latencies();
+  const onTimed: OnTimed = (from, to) => latencies.record(to - from);
+  if (warmUpSeconds > 0) await load(warmUpSeconds, onTimed);
+  latencies.clear();
+  const cpu = watchCpu(pid);
+  const done = await load(seconds, onTimed);
+  return {
+    callCount: done.callCount,
+    latencies: latencies.encoded(),
+    metrics: { calls_per_s: done.callCount / done.seconds, ...cpu(done.callCount) },
+  };
 }

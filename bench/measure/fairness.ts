@@ -6,14 +6,14 @@
 import { defaultLimits } from "../../src/call/limits.ts";
 import { smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
+import { keepInFlight } from "./callers.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 
 const largeBytes = 100 * 1024 * 1024;
-const warmUpCalls = 2_000;
 
 export async function fairness(subject: Subject, job: Job): Promise<Sample> {
-  for (let i = 0; i < warmUpCalls; i++) await subject.get(smallKey);
+  await keepInFlight(() => subject.get(smallKey), 1, job.warmUpSeconds);
   const load = await startLoad(subject, job.mode);
   const latencies = new Latencies();
   const start = Bun.nanoseconds();

@@ -38,6 +38,10 @@ export class Latencies {
     this.#histogram.add(decodeFromCompressedBase64(encoded));
   }
 
+  clear(): void {
+    this.#histogram.reset();
+  }
+
   /** In the format that HDR histograms have in every language. */
   encoded(): string {
     return encodeIntoCompressedBase64(this.#histogram);

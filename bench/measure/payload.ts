@@ -1,30 +1,20 @@
 // Payloads of a size, one call after the other: up (Put), down (Get), both ways (Echo).
 
 import type { Subject } from "../peer/subject.ts";
-import { keepInFlight, warmUpSeconds } from "./callers.ts";
-import { Latencies } from "./latencies.ts";
+import { keepInFlight, measureLoad } from "./callers.ts";
 import type { Job, Sample } from "./sample.ts";
-import { watchCpu } from "./usage.ts";
 
 const key = "payload";
 
 export async function payload(subject: Subject, job: Job): Promise<Sample> {
   const call = await callOf(subject, job);
-  await keepInFlight(call, 1, warmUpSeconds(job.seconds));
-  const latencies = new Latencies();
-  const cpu = watchCpu(subject.pid);
-  const { callCount, seconds } = await keepInFlight(call, 1, job.seconds, (from, to) =>
-    latencies.record(to - from),
+  const { latencies, metrics } = await measureLoad(
+    (seconds, onTimed) => keepInFlight(call, 1, seconds, onTimed),
+    job,
+    subject.pid,
   );
-  return {
-    transport: subject.transport,
-    latencies: latencies.encoded(),
-    metrics: {
-      calls_per_s: callCount / seconds,
-      bytes_per_s: (callCount * job.payloadBytes) / seconds,
-      ...cpu(callCount),
-    },
-  };
+  const bytes_per_s = (metrics.calls_per_s ?? 0) * job.payloadBytes;
+  return { transport: subject.transport, latencies, metrics: { ...metrics, bytes_per_s } };
 }
 
 async function callOf(subject: Subject, { kind, payloadBytes }: Job): Promise<() => Promise<void>> {

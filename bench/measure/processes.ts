@@ -5,7 +5,7 @@ import type { HostModule } from "../peer/subject.ts";
 import { Latencies } from "./latencies.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Job, Sample } from "./sample.ts";
-import { cpuNs, proportionalBytes, residentBytes, watchMemory } from "./usage.ts";
+import { cpuNs, proportionalBytes, residentBytes, untilQuiet, watchMemory } from "./usage.ts";
 
 /** From the start of the load to the first answer; as often as the span allows, at least once. */
 export async function start(host: HostModule, job: Job): Promise<Sample> {
@@ -31,11 +31,13 @@ export async function idle(host: HostModule, job: Job): Promise<Sample> {
   for (const subject of subjects) await subject.get(smallKey);
   const pids = subjects.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   // What the loads have left to do is no cost of being idle.
-  await Bun.sleep(1_000);
-  const before = [process.pid, ...pids].map(cpuNs);
+  await untilQuiet([process.pid, ...pids]);
+  const pluginsBefore = pids.map(cpuNs);
+  // The host's last and first, so that it is not charged for looking at so many others.
+  const hostBefore = cpuNs(process.pid) ?? NaN;
   await Bun.sleep(job.seconds * 1000);
-  const used = [process.pid, ...pids].map((pid, i) => (cpuNs(pid) ?? NaN) - (before[i] ?? NaN));
-  const [hostNs = NaN, ...pluginNs] = used;
+  const hostNs = (cpuNs(process.pid) ?? NaN) - hostBefore;
+  const pluginNs = pids.map((pid, i) => (cpuNs(pid) ?? NaN) - (pluginsBefore[i] ?? NaN));
   const metrics = {
     plugins: subjects.length,
     host_cpu_share: hostNs / (job.seconds * 1e9),

@@ -25,6 +25,8 @@ export type Kind =
 export interface Question {
   readonly kind: Kind;
   readonly seconds: number;
+  /** How long the load runs before it is measured. */
+  readonly warmUpSeconds: number;
   readonly inFlight: number;
   readonly payloadBytes: number;
   /** `rate` and `rare`: calls per second. */

@@ -3,7 +3,6 @@
 
 import { elements } from "../peer/store.ts";
 import type { StreamSubject, Subject } from "../peer/subject.ts";
-import { warmUpSeconds } from "./callers.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
 
@@ -13,7 +12,7 @@ const partsOfSpan = 10;
 export async function stream(subject: Subject, job: Job): Promise<Sample> {
   if (subject.stream === undefined) throw new Error("has no streams");
   const run = runOf(subject.stream, job);
-  const count = await warmUp(run, job.seconds);
+  const count = await warmUp(run, job);
   const cpu = watchCpu(subject.pid);
   const start = Bun.nanoseconds();
   let total = 0;
@@ -34,8 +33,11 @@ export async function stream(subject: Subject, job: Job): Promise<Sample> {
 }
 
 /** Streams more and more elements, until it is known how many fill a part of the span. */
-async function warmUp(run: (count: number) => Promise<void>, seconds: number): Promise<number> {
-  const end = Bun.nanoseconds() + warmUpSeconds(seconds) * 1e9;
+async function warmUp(
+  run: (count: number) => Promise<void>,
+  { seconds, warmUpSeconds }: Job,
+): Promise<number> {
+  const end = Bun.nanoseconds() + warmUpSeconds * 1e9;
   for (let count = firstCount; ;) {
     const start = Bun.nanoseconds();
     await run(count);

@@ -1,34 +1,51 @@
 // Get of 16 bytes, with so many calls in flight.
 //
 // Modes, for bun-plug alone: "timeout" and "signal" give each call one, "later" is answered by an
-// async handler, "callback" by one that makes a call of the same kind to the host.
+// async handler, "callback" by one that makes a call of the same kind to the host. "blocking" is a
+// call that returns its value, as each call in Go does.
 
 import { laterKey, smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
-import { keepInFlight, warmUpSeconds } from "./callers.ts";
-import { Latencies } from "./latencies.ts";
+import { keepInFlight, measureLoad, type OnTimed } from "./callers.ts";
 import type { Job, Sample } from "./sample.ts";
-import { watchCpu } from "./usage.ts";
 
 const smallBytes = 16;
 
 export async function unary(subject: Subject, job: Job): Promise<Sample> {
-  const get = wayOf(subject, job.mode);
-  const call = async (): Promise<void> => {
-    const { byteLength } = await get();
-    if (byteLength !== smallBytes) throw new Error(`got ${byteLength} bytes`);
-  };
-  await keepInFlight(call, job.inFlight, warmUpSeconds(job.seconds));
-  const latencies = new Latencies();
-  const cpu = watchCpu(subject.pid);
-  const { callCount, seconds } = await keepInFlight(call, job.inFlight, job.seconds, (from, to) =>
-    latencies.record(to - from),
+  const { latencies, metrics } = await measureLoad(
+    job.mode === "blocking" ? blockingLoad(subject) : loadOf(subject, job),
+    job,
+    subject.pid,
   );
-  return {
-    transport: subject.transport,
-    latencies: latencies.encoded(),
-    metrics: { calls_per_s: callCount / seconds, ...cpu(callCount) },
+  return { transport: subject.transport, latencies, metrics };
+}
+
+function loadOf(subject: Subject, { mode, inFlight }: Job) {
+  const get = wayOf(subject, mode);
+  const call = async (): Promise<void> => check(await get());
+  return (seconds: number, onTimed: OnTimed) => keepInFlight(call, inFlight, seconds, onTimed);
+}
+
+/** One after the other, and nothing else gets a turn in between. */
+function blockingLoad({ own }: Subject) {
+  const getSync = own?.getSync;
+  if (getSync === undefined) throw new Error("has no blocking calls");
+  return async (seconds: number, onTimed: OnTimed) => {
+    const start = Bun.nanoseconds();
+    const end = start + seconds * 1e9;
+    let [callCount, last] = [0, start];
+    for (; last < end; callCount++) {
+      check(getSync(smallKey));
+      const now = Bun.nanoseconds();
+      onTimed(last, now);
+      last = now;
+    }
+    return { callCount, seconds: (last - start) / 1e9 };
   };
+}
+
+function check({ byteLength }: Uint8Array): void {
+  if (byteLength !== smallBytes) throw new Error(`got ${byteLength} bytes`);
 }
 
 function wayOf(subject: Subject, mode: string): () => Promise<Uint8Array> {

@@ -25,6 +25,11 @@ function memoryBytes(path: string, name: string): number | undefined {
 
 /** Nanoseconds of processor time that all threads of a process have had. */
 export function cpuNs(pid: number): number | undefined {
+  if (pid === process.pid) {
+    // Counts threads that have ended too, and costs the process that is looked at next to nothing.
+    const { user, system } = process.cpuUsage();
+    return (user + system) * 1000;
+  }
   try {
     let sum = 0;
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
@@ -40,7 +45,9 @@ export function cpuNs(pid: number): number | undefined {
 export function watchCpu(pluginPid: number | undefined): (per: number) => Metrics {
   const cpuOfPlugin = (): number | undefined =>
     pluginPid === undefined ? undefined : cpuNs(pluginPid);
-  const [hostBefore, pluginBefore] = [cpuNs(process.pid), cpuOfPlugin()];
+  // The host's last and first, so that it is not charged for looking at the plugin.
+  const pluginBefore = cpuOfPlugin();
+  const hostBefore = cpuNs(process.pid);
   return (per) => {
     const [host, plugin] = [cpuNs(process.pid), cpuOfPlugin()];
     return {
@@ -52,6 +59,25 @@ export function watchCpu(pluginPid: number | undefined): (per: number) => Metric
         : { plugin_cpu_ns: (plugin - pluginBefore) / per }),
     };
   };
+}
+
+const quietLookMs = 250;
+const quietLookCount = 3;
+const quietShare = 0.01;
+const mostLooks = 16;
+
+/**
+ * Waits until processes have had next to nothing to do for a while, or for four seconds: code is
+ * compiled and garbage collected by other threads, when the load that asked for it is over.
+ */
+export async function untilQuiet(pids: readonly number[]): Promise<void> {
+  let quietCount = 0;
+  for (let look = 0; look < mostLooks && quietCount < quietLookCount; look++) {
+    const before = pids.map(cpuNs);
+    await Bun.sleep(quietLookMs);
+    const most = Math.max(...pids.map((pid, i) => (cpuNs(pid) ?? 0) - (before[i] ?? 0)));
+    quietCount = most < quietShare * quietLookMs * 1e6 ? quietCount + 1 : 0;
+  }
 }
 
 interface Seen {

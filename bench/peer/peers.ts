@@ -73,10 +73,11 @@ function withoutPlugin(
 }
 
 export const peers: readonly Peer[] = [
-  own("bun-plug", "", ["own"]),
+  own("bun-plug", "", ["blocking", "own"]),
   // One line for each transport that is not the default.
   own("bun-plug, socket", "socket"),
   own("bun-plug, stdio", "stdio"),
+  { ...own("bun-plug, socket, no polling", "socket, no polling"), abilities: new Set(["calls"]) },
   // The Go original's protocol, by our code in either role.
   {
     ...inTypeScript("wire 1: Bun host, Go plugin", "wire1", "own", []),
@@ -97,7 +98,7 @@ export const peers: readonly Peer[] = [
     plugin: originalPlugin,
     variant: "",
     version: { go: "github.com/elliotmr/plug" },
-    abilities: new Set<Ability>([...calls, "payloads", "program"]),
+    abilities: new Set<Ability>([...calls, "blocking", "payloads", "program"]),
   },
   {
     name: "go-plugin, gRPC",

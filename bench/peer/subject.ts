@@ -29,6 +29,8 @@ export interface StreamSubject {
 }
 
 export interface OwnSubject {
+  /** Returns when it is answered. Undefined where there are no blocking calls. */
+  readonly getSync?: ((key: string) => Uint8Array) | undefined;
   getWith(
     key: string,
     options: { readonly timeoutMs?: number; readonly signal?: AbortSignal },

@@ -5,6 +5,8 @@ import { type Axis, spreadOut } from "./scale.ts";
 
 export interface Series {
   readonly name: string;
+  /** What nobody can be beyond: drawn in dashes. */
+  readonly isLimit: boolean;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
@@ -23,24 +25,19 @@ const top = 44;
 const bottom = 404;
 const labelGap = 15;
 
-// For each series a colour on white and one on black. The first two are for those that the chart is
-// about; the same peer has the same colour in all charts.
+// For each series a colour on white and one on black, both of which can be read as text there. The
+// first two are for those that the chart is about; the same peer has the same colour in all charts.
 const colours: readonly (readonly [light: string, dark: string])[] = [
   ["#cf222e", "#ff7b72"],
   ["#0550ae", "#58a6ff"],
-  ["#e16f24", "#f0a35e"],
-  ["#1a7f37", "#3fb950"],
-  ["#8250df", "#bc8cff"],
-  ["#9a6700", "#d4a72c"],
+  ["#bc4c00", "#f0a35e"],
   ["#bf3989", "#f778ba"],
   ["#1b7c83", "#39c5cf"],
-  ["#57606a", "#adb5bd"],
+  ["#1a7f37", "#3fb950"],
+  ["#8250df", "#bc8cff"],
   ["#6e4b2a", "#c69c6d"],
-  ["#4d7c0f", "#a3c95a"],
-  ["#7a3e9d", "#d2a8ff"],
-  ["#a0343a", "#ffa198"],
+  ["#57606a", "#adb5bd"],
   ["#24292f", "#f0f6fc"],
-  ["#7d8590", "#8b949e"],
 ];
 
 function style(): string {
@@ -55,7 +52,8 @@ function style(): string {
     ".name{fill:currentColor}",
     ".main .line{stroke-width:3}",
     ".main .name{font-weight:700}",
-    ".lead{stroke:currentColor;stroke-width:0.7;opacity:0.6}",
+    ".limit .line{stroke-dasharray:6 4}",
+    ".lead{stroke:currentColor;stroke-width:1;stroke-dasharray:1 3}",
     rules(0),
     "@media (prefers-color-scheme:dark){",
     "text{fill:#e6edf3}.grid{stroke:#30363d}.name{fill:currentColor}",
@@ -98,7 +96,7 @@ export function svg(chart: Chart, colourOf: (name: string) => number): string {
 }
 
 function seriesSvg(
-  { name, points }: Series,
+  { name, isLimit, points }: Series,
   colour: number,
   x: (value: number) => number,
   y: (value: number) => number,
@@ -108,7 +106,7 @@ function seriesSvg(
   const [endX = 0, endY = 0] = places.at(-1) ?? [];
   const labelX = right + 22;
   return [
-    `<g class="s${colour % colours.length}${colour < 2 ? " main" : ""}">`,
+    `<g class="s${colour % colours.length}${colour < 2 ? " main" : ""}${isLimit ? " limit" : ""}">`,
     `<polyline class="line" points="${places.map((point) => point.join(",")).join(" ")}"/>`,
     ...places.map(([px, py]) => `<circle class="dot" cx="${px}" cy="${py}" r="2.4"/>`),
     `<line class="lead" x1="${endX + 4}" y1="${endY}" x2="${labelX - 3}" y2="${place(labelY)}"/>`,

@@ -25,6 +25,7 @@ const facts: Readonly<Record<string, string>> = {
 
 const rest: Readonly<Record<string, string>> = {
   spread: "least and most of the rounds, for each number above",
+  each: "the rounds, one after the other, for each number above",
   curve: "pairs of a percentile and its latency, of all rounds together",
   error: "why there is no number, or why there were fewer rounds; absent if all went well",
 };

@@ -13,8 +13,9 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
-th, td { padding: 2px 10px; text-align: right; white-space: nowrap; }
-th { font-weight: 600; border-bottom: 1px solid #8886; }
+th, td { padding: 2px 8px; text-align: right; white-space: nowrap; }
+/* Long words above short numbers would make a wide table wider. */
+th { font-weight: 600; border-bottom: 1px solid #8886; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 tr.own td { font-weight: 600; }
 h2 { margin: 2rem 0 0.3rem; font-size: 1.1rem; }
@@ -24,8 +25,8 @@ svg { width: 100%; max-width: 900px; display: block; margin: 1rem 0; }
 `;
 
 export function html(results: Results): string {
-  const { machine, rounds, seconds, commit, dirty, date, skipped } = results;
-  const facts = `${machineText(machine)}; kernel ${machine.kernel}; medians of ${rounds} rounds of ${seconds} s; commit ${commit.slice(0, 10)}${dirty ? " with changes" : ""}; ${date}`;
+  const { machine, commit, dirty, date, skipped } = results;
+  const facts = `${machineText(machine)}; kernel ${machine.kernel}; ${howText(results)}; commit ${commit.slice(0, 10)}${dirty ? " with changes" : ""}; ${date}`;
   return [
     "<!doctype html>",
     '<html lang="en"><head><meta charset="utf-8"><title>bun-plug: benchmarks</title>',
@@ -41,6 +42,11 @@ export function html(results: Results): string {
     "</body></html>",
     "",
   ].join("\n");
+}
+
+function howText({ rounds, seconds, warm_up_seconds: warmUp }: Results): string {
+  const warm = warmUp === undefined ? "" : ` behind a warm-up of ${warmUp} s`;
+  return `medians of up to ${rounds} rounds, with spans of ${seconds} s${warm}`;
 }
 
 function section(name: string, { rows: all }: Results): string {

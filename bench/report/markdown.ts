@@ -33,10 +33,18 @@ export function readmePart(results: Results, chartPath: string): string {
   return [
     readmeTable(results),
     "",
-    `${machineText(results.machine)}; medians of ${results.rounds} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's (by its best with any number of calls in flight), with the least and the most that the rounds allow.`,
+    `${machineText(results.machine)}; medians of ${roundsText(results)} rounds; ${dateText(results)}. "By Go's" is the number divided by the Go original's (by its best with any number of calls in flight), and in brackets where another run's is to be expected.`,
     "",
-    `![Calls per second by calls in flight, for each of them](${chartPath})`,
+    `![Calls per second by calls in flight](${chartPath})`,
   ].join("\n");
+}
+
+/** Of the cases in the table. */
+function roundsText({ rows }: Results): string {
+  const shown = rows.filter((row) => columns.some((column) => column.case === row.case));
+  const counts = shown.map(({ rounds }) => rounds).filter((count) => count > 0);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? String(most) : `${least} to ${most}`;
 }
 
 export function readmeTable({ rows }: Results): string {
@@ -44,6 +52,31 @@ export function readmeTable({ rows }: Results): string {
   const header = ["", ...columns.map(({ title }) => title)];
   const lines = peers.map((peer) => [peer, ...columns.map((column) => cell(rows, peer, column))]);
   return markdownTable([header, ...lines.filter(([, ...cells]) => cells.some(isNumber))]);
+}
+
+/** A ratio that the README quotes. */
+export interface Quoted {
+  readonly case: string;
+  readonly peer: string;
+  readonly ratio: number;
+  readonly spread: readonly [number, number];
+}
+
+export function quotedRatios({ rows }: Results): readonly Quoted[] {
+  return columns
+    .filter(({ isRatio }) => isRatio === true)
+    .flatMap((column) =>
+      rows
+        .filter((row) => row.case === column.case)
+        .flatMap((row) => quoted(row, caseOf(column.case), rows) ?? []),
+    );
+}
+
+function quoted(row: Row, one: Case, rows: readonly Row[]): Quoted | undefined {
+  if (row.peer === reference) return undefined;
+  const [ratio, spread] = [ratioOf(row, one, rows), ratioSpread(row, one, rows)];
+  if (ratio === undefined || spread === undefined) return undefined;
+  return { case: one.name, peer: row.peer, ratio, spread };
 }
 
 const none = "–";
@@ -56,15 +89,17 @@ function cell(rows: readonly Row[], peer: string, column: Column): string {
   const one = caseOf(column.case);
   const row = rows.find((row) => row.case === one.name && row.peer === peer);
   if (row === undefined) return none;
-  if (column.isRatio === true) return peer === reference ? none : ratioCell(row, one, rows);
+  if (column.isRatio === true) {
+    const found = quoted(row, one, rows);
+    return found === undefined ? none : withSpread(found);
+  }
   const metric = column.metric ?? one.metric;
   const value = row[metric];
   return value === undefined ? none : withUnit(value, metrics[metric].unit);
 }
 
-function ratioCell(row: Row, one: Case, rows: readonly Row[]): string {
-  const [ratio, spread] = [ratioOf(row, one, rows), ratioSpread(row, one, rows)];
-  if (ratio === undefined || spread === undefined) return none;
+/** As in "2.00 × (1.50 to 2.50)". */
+export function withSpread({ ratio, spread }: Quoted): string {
   const [least, most] = spread.map((value) => ratioText(value).replace(" ×", ""));
   return `${ratioText(ratio)} (${least} to ${most})`;
 }

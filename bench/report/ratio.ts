@@ -38,14 +38,36 @@ export function ratioOf(row: Row, one: Case, all: readonly Row[]): number | unde
   return value === undefined || !divisor ? undefined : value / divisor;
 }
 
-/** The least and the most that the ratio can be, by the rounds of both. */
+// Other rounds have other extremes, and the machine is not the same an hour later.
+const margin = 1.25;
+
+/**
+ * Where the ratio of another run on the same machine is to be expected: the least and the most of a
+ * peer's rounds, divided by those of the base, and 25 % more on both sides. Of the base's rounds only
+ * the middle half counts: in one of five the Go original is ten times slower than usual, which does
+ * not move its median, and would make all spreads useless.
+ */
 export function ratioSpread(
   row: Row,
   one: Case,
   all: readonly Row[],
 ): readonly [number, number] | undefined {
-  const [own, base] = [row, baseOf(row, one, all)].map((of) => of?.spread[one.metric]);
-  return own === undefined || !base?.[0] ? undefined : [own[0] / base[1], own[1] / base[0]];
+  const base = baseOf(row, one, all);
+  if (base === undefined) return undefined;
+  const { metric } = one;
+  const own = row.each?.[metric] ?? [];
+  const by = (base.each?.[metric] ?? []).toSorted((a, b) => a - b);
+  const outer = Math.floor(by.length / 4);
+  const inner = by.slice(outer, by.length - outer);
+  const [least, most] = [inner[0], inner.at(-1)];
+  if (own.length === 0 || !least || !most) return outerSpread(row, base, one);
+  return [Math.min(...own) / most / margin, (Math.max(...own) / least) * margin];
+}
+
+/** Of a file in which single rounds are not told. */
+function outerSpread(row: Row, base: Row, { metric }: Case): readonly [number, number] | undefined {
+  const [own, by] = [row.spread[metric], base.spread[metric]];
+  return own === undefined || !by?.[0] ? undefined : [own[0] / by[1], own[1] / by[0]];
 }
 
 /** @throws {Error} There is no such case. */

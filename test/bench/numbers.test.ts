@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 
 import { newCase } from "../../bench/case/case.ts";
 import { compare } from "../../bench/harness/confidence.ts";
-import type { Row } from "../../bench/harness/results.ts";
+import type { Results, Row } from "../../bench/harness/results.ts";
 import { median, rowOf } from "../../bench/harness/summary.ts";
 import { ratioText, withUnit } from "../../bench/harness/units.ts";
 import { keepInFlight } from "../../bench/measure/callers.ts";
@@ -13,6 +13,7 @@ import { rate } from "../../bench/measure/rate.ts";
 import type { Job } from "../../bench/measure/sample.ts";
 import { peers, reference } from "../../bench/peer/peers.ts";
 import type { Subject } from "../../bench/peer/subject.ts";
+import { agreement } from "../../bench/report/agreement.ts";
 import { markdownTable } from "../../bench/report/markdown.ts";
 import { caseOf, ratioOf, ratioSpread } from "../../bench/report/ratio.ts";
 import { spreadOut } from "../../bench/report/scale.ts";
@@ -54,6 +55,7 @@ describe("a row", () => {
 
     expect(row).toMatchObject({ calls_per_s: 20, in_flight: 7, rounds: 3, transport: "x" });
     expect(row.spread).toEqual({ calls_per_s: [10, 30] });
+    expect(row.each).toEqual({ calls_per_s: [30, 10, 20] });
     expect(median([1, 2, 3, 10])).toBe(2.5);
   });
 });
@@ -81,6 +83,90 @@ describe("a ratio", () => {
 
   test("is unknown where the Go original has no number", () => {
     expect(ratioOf(own, caseOf("unary/64"), [own])).toBeUndefined();
+  });
+});
+
+describe("the spread of a ratio", () => {
+  const row = (peer: string, each: readonly number[]): Row => ({
+    case: "unary/1",
+    peer,
+    transport: "",
+    version: "",
+    in_flight: 1,
+    payload_bytes: 16,
+    rounds: each.length,
+    p50_ns: median(each),
+    spread: { p50_ns: [Math.min(...each), Math.max(...each)] },
+    each: { p50_ns: each },
+    curve: [],
+  });
+  const spreadOf = (own: readonly number[], by: readonly number[]) =>
+    ratioSpread(row("a", own), caseOf("unary/1"), [row("a", own), row(reference, by)]);
+
+  test("goes from the least to the most that the rounds give, and 25 % beyond", () => {
+    const [least, most] = spreadOf([200, 400, 300], [100, 200]) ?? [];
+
+    expect(least).toBeCloseTo(200 / 200 / 1.25, 10);
+    expect(most).toBeCloseTo((400 / 100) * 1.25, 10);
+  });
+
+  test("takes the middle half of the Go original's rounds, and all of the peer's", () => {
+    const [least, most] = spreadOf([100, 200, 200, 200, 400], [10, 100, 100, 100, 1_000]) ?? [];
+
+    expect(least).toBeCloseTo(1 / 1.25, 10);
+    expect(most).toBeCloseTo(4 * 1.25, 10);
+  });
+
+  test("is that of the number that the case is about, whatever the base's own case is about", () => {
+    const calls = (name: string, peer: string, each: readonly number[]): Row => ({
+      ...row(peer, [7, 7, 7]),
+      case: name,
+      calls_per_s: median(each),
+      each: { p50_ns: [7, 7, 7], calls_per_s: each },
+    });
+    const own = calls("unary/64", "a", [600, 500, 600]);
+    const all = [own, calls("unary/1", reference, [100, 100, 100])];
+
+    const [least, most] = ratioSpread(own, caseOf("unary/64"), all) ?? [];
+
+    expect(least).toBeCloseTo(5 / 1.25, 10);
+    expect(most).toBeCloseTo(6 * 1.25, 10);
+  });
+});
+
+describe("two runs", () => {
+  const run = (...ratios: readonly (readonly [peer: string, ratio: number])[]): Results => {
+    const row = (peer: string, p50_ns: number): Row => ({
+      case: "unary/1",
+      peer,
+      transport: "",
+      version: "",
+      in_flight: 1,
+      payload_bytes: 16,
+      rounds: 3,
+      p50_ns,
+      spread: {},
+      each: { p50_ns: [p50_ns, p50_ns, p50_ns] },
+      curve: [],
+    });
+    const rows = [row(reference, 100), ...ratios.map(([peer, ratio]) => row(peer, ratio * 100))];
+    return { rows } as unknown as Results;
+  };
+  const says = (a: Results, b: Results) =>
+    agreement(a, b).map(({ cells: [, peer], says }) => [peer, says]);
+
+  test("agree on a ratio that lies within the spread of the other, both ways", () => {
+    expect(says(run(["x", 2], ["y", 3]), run(["x", 2.4], ["y", 3.8]))).toEqual([
+      ["x", "agree"],
+      ["y", "apart"],
+    ]);
+  });
+
+  test("do not agree on what only one of them has", () => {
+    expect(says(run(["x", 2]), run(["y", 2]))).toEqual([
+      ["x", "not in B"],
+      ["y", "not in A"],
+    ]);
   });
 });
 
@@ -141,7 +227,11 @@ describe("a load", () => {
     } as unknown as Subject;
     setTimeout(() => (isWarm = true), 0);
 
-    const sample = await rate(subject, { seconds: 0.2, perSecond: 1_000 } as Job);
+    const sample = await rate(subject, {
+      seconds: 0.2,
+      warmUpSeconds: 0.1,
+      perSecond: 1_000,
+    } as Job);
 
     const latencies = new Latencies();
     latencies.add(sample.latencies ?? "");

@@ -5,12 +5,14 @@ import { join } from "node:path";
 
 import { cases } from "../../bench/case/cases.ts";
 import { checkResults, readResults, rowFields } from "../../bench/harness/results.ts";
+import { peersOf } from "../../bench/harness/rounds.ts";
 import { metricNames } from "../../bench/measure/metrics.ts";
 import { peers } from "../../bench/peer/peers.ts";
 import { charts } from "../../bench/report/charts.ts";
 import { fieldsTable } from "../../bench/report/fields.ts";
 import { readmePart } from "../../bench/report/markdown.ts";
 import { partOf, withPart } from "../../bench/report/part.ts";
+import { targetsTable } from "../../bench/report/targets.ts";
 
 const root = join(import.meta.dir, "../..");
 const file = join(root, "bench/results/full.json");
@@ -24,8 +26,8 @@ describe("bench/results/full.json", () => {
   test("has a row for each peer in each case that is shown first, and skips none", () => {
     const wanted = cases
       .filter(({ isQuick }) => isQuick)
-      .flatMap(({ name, needs }) =>
-        peers.filter(({ abilities }) => abilities.has(needs)).map((peer) => `${name} ${peer.name}`),
+      .flatMap((one) =>
+        peersOf(one, { peers, asksAll: false }).map((peer) => `${one.name} ${peer.name}`),
       );
 
     expect(results.rows.map((row) => `${row.case} ${row.peer}`)).toEqual(
@@ -48,6 +50,10 @@ describe("the README", () => {
     expect(partOf(await text("README.md"), "bench")).toBe(
       readmePart(results, "bench/results/throughput.svg"),
     );
+  });
+
+  test("of bench/ has the targets, and what the results file says to them", async () => {
+    expect(partOf(await text("bench/README.md"), "targets")).toBe(targetsTable(results.rows));
   });
 
   test("of bench/ lists the fields of a row, all of them", async () => {

@@ -7,7 +7,7 @@ import { cases } from "../../bench/case/cases.ts";
 import { Programs } from "../../bench/harness/programs.ts";
 import { Progress } from "../../bench/harness/progress.ts";
 import { readResults } from "../../bench/harness/results.ts";
-import { measureAll, type Outcome, type Plan } from "../../bench/harness/rounds.ts";
+import { measureAll, type Outcome, peersOf, type Plan } from "../../bench/harness/rounds.ts";
 import { rowOf } from "../../bench/harness/summary.ts";
 import { type Peer, peers } from "../../bench/peer/peers.ts";
 import { caseTable } from "../../bench/report/table.ts";
@@ -29,7 +29,11 @@ function fake(name: string): Peer {
 }
 
 function bench(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-  const child = Bun.spawnSync([process.execPath, "bench/run.ts", ...args], { cwd: root, env });
+  return command("run", args, env);
+}
+
+function command(name: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  const child = Bun.spawnSync([process.execPath, `bench/${name}.ts`, ...args], { cwd: root, env });
   return {
     exitCode: child.exitCode,
     stdout: child.stdout.toString(),
@@ -39,7 +43,7 @@ function bench(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
 
 describe("bun bench --quick", () => {
   // Shorter than by default, through the same code: .ci/run has the whole of it.
-  const short = ["--quick", "--rounds", "2", "--seconds", "0.02"];
+  const short = ["--quick", "--rounds", "2", "--seconds", "0.02", "--warm-up", "0.1"];
   const file = join(temporaryFolder(), "results.json");
   const folder = temporaryFolder();
   const names = ["bun-plug", "Bun.spawn IPC", "limit: memcpy"];
@@ -88,11 +92,72 @@ describe("bun bench --quick", () => {
   });
 });
 
+describe("each command", () => {
+  const commands = {
+    run: "usage: bun bench ",
+    agree: "usage: bun run bench:agree ",
+    compare: "usage: bun run bench:compare ",
+    profile: "usage: bun run bench:profile ",
+    readme: "usage: bun run bench:readme ",
+    targets: "usage: bun run bench:targets ",
+  };
+
+  test.each(Object.entries(commands))("says how %s is used", (name, usage) => {
+    const { exitCode, stdout, stderr } = command(name, ["--nonsense", "--help"]);
+
+    expect(stdout).toStartWith(usage);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  });
+
+  test.each([
+    ["run", ["--nonsense"], "bun bench: unknown option '--nonsense'"],
+    ["run", ["--rounds", "1.5"], 'bun bench: --rounds must be a whole number, and not "1.5"'],
+    ["run", ["--seconds", "soon"], 'bun bench: --seconds must be a number above 0, and not "soon"'],
+    ["run", ["--filter", "("], "bun bench: --filter: Invalid regular expression"],
+    ["run", ["unary"], 'bun bench: does not know what to do with "unary"'],
+    ["agree", ["one.json"], "bench:agree: name two results files"],
+    ["compare", [], "bench:compare: say which commit to compare with"],
+    ["compare", ["no-such-commit"], "bench:compare: there is no commit no-such-commit"],
+    ["compare", ["HEAD", "--rounds", "0"], "bench:compare: --rounds must be a number above 0"],
+    ["profile", ["no/case"], "bench:profile: there is no case no/case"],
+    ["profile", ["unary/1", "--peer", "Go original"], "bench:profile: the host of Go original is"],
+    ["readme", ["no-such-file"], "bench:readme: there is no file no-such-file"],
+    ["targets", ["package.json"], "bench:targets: package.json is no results file"],
+  ])("%s %j says in one line what is wrong, and ends with code 2", (name, args, message) => {
+    const { exitCode, stdout, stderr } = command(name, args);
+
+    expect(stderr).toStartWith(message);
+    expect(stderr).toMatch(/^.*\n$/);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
+  });
+});
+
+describe("a case that is not about all peers", () => {
+  const some = cases.find(({ name }) => name === "unary/16");
+  if (some === undefined) throw new Error("there is no such case");
+
+  test("leaves peers out, unless the command line names peers", () => {
+    const asked = (asksAll: boolean): string[] =>
+      peersOf(some, { peers, asksAll }).map(({ name }) => name);
+
+    expect(asked(false)).toEqual(["bun-plug", "Go original", "Bun.spawn IPC"]);
+    expect(asked(true)).toContain("grpc-js");
+  });
+});
+
 describe("a peer that fails", () => {
   const sizes = cases.filter(({ name }) => /^up\/(16B|1KiB)$/.test(name));
 
   async function outcomesOf(...peers: readonly Peer[]): Promise<readonly Outcome[]> {
-    const plan: Plan = { cases: sizes, peers, rounds: 2, seconds: 0.01, graceMs: 2_000 };
+    const plan: Plan = {
+      cases: sizes,
+      peers,
+      asksAll: true,
+      rounds: 2,
+      seconds: 0.01,
+      warmUpSeconds: 0,
+      graceMs: 2_000,
+    };
     using programs = new Programs();
     return (await measureAll(plan, programs, silent, async () => {})).outcomes;
   }

@@ -1,4 +1,4 @@
-// bun-plug itself. The variant is the transport.
+// bun-plug itself. The variant is the transport, and may have ", no polling" behind it.
 
 import { loadPlugin, pluginOf } from "bun-plug";
 
@@ -7,8 +7,13 @@ import { Stream } from "../../gen/bench_plug.ts";
 import { newStore } from "../store.ts";
 import type { Subject } from "../subject.ts";
 
+interface BlockingCalls {
+  readonly sync?: { readonly kv: { get(key: string): Uint8Array } };
+}
+
 export async function open(command: readonly string[], variant: string): Promise<Subject> {
   const [path = "", ...args] = command;
+  const [transport = "", how] = variant.split(", ");
   const plugin = await loadPlugin(
     path,
     { kv: KV, stream: Stream },
@@ -21,11 +26,13 @@ export async function open(command: readonly string[], variant: string): Promise
       env: { BUN_OPTIONS: process.env["BENCH_PLUGIN_BUN_OPTIONS"] },
       // Larger than any case sends.
       maxMessageBytes: 256 * 1024 * 1024,
-      ...(variant === "" ? {} : { transport: variant as "socket" | "stdio" }),
+      ...(transport === "" ? {} : { transport: transport as "socket" | "stdio" }),
+      poll: how !== "no polling",
     },
   );
   const { kv, stream } = plugin;
   const handle = pluginOf(plugin);
+  const { sync }: BlockingCalls = handle as BlockingCalls;
   return {
     transport: handle.stats().transport,
     pid: handle.pid,
@@ -34,6 +41,7 @@ export async function open(command: readonly string[], variant: string): Promise
     echo: (data) => stream.echo(data),
     stream,
     own: {
+      getSync: sync === undefined ? undefined : (key) => sync.kv.get(key),
       getWith: (key, options) => kv.get(key, options),
       callBack: () => stream.callBack(new Uint8Array(1)),
       sip: (elements, signal) => stream.sip(elements, { signal }),

@@ -61,8 +61,10 @@ func payload(subject Subject, job job) (sample, error) {
 }
 
 func closedLoop(call call, job job, payloadBytes int) (sample, error) {
-	if _, _, err := keepInFlight(call, job.InFlight, warmUp(job.Seconds), nil); err != nil {
-		return sample{}, err
+	if job.WarmUpSeconds > 0 {
+		if _, _, err := keepInFlight(call, job.InFlight, seconds(job.WarmUpSeconds), nil); err != nil {
+			return sample{}, err
+		}
 	}
 	latencies := newLatencies()
 	cpu := watchCPU()
@@ -82,7 +84,7 @@ func closedLoop(call call, job job, payloadBytes int) (sample, error) {
 // bench/measure/rate.ts. The host spins between them.
 func rate(subject Subject, job job) (sample, error) {
 	call := small(subject)
-	if _, _, err := keepInFlight(call, 1, warmUp(job.Seconds), nil); err != nil {
+	if _, _, err := keepInFlight(call, 1, seconds(job.WarmUpSeconds), nil); err != nil {
 		return sample{}, err
 	}
 	const maxUnanswered = 10_000
@@ -126,9 +128,16 @@ func rate(subject Subject, job job) (sample, error) {
 // rare is a call now and then, with both sides asleep in between.
 func rare(subject Subject, job job) (sample, error) {
 	call := small(subject)
-	if _, _, err := keepInFlight(call, 1, warmUp(job.Seconds), nil); err != nil {
-		return sample{}, err
+	// Bursts, and then a wait until nothing is left to do; see bench/measure/rate.ts.
+	for range 30 {
+		for range 100 {
+			if err := call(context.Background()); err != nil {
+				return sample{}, err
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
+	time.Sleep(time.Second)
 	pause := time.Duration(float64(time.Second) / job.PerSecond)
 	latencies := newLatencies()
 	cpu := watchCPU()

@@ -41,13 +41,14 @@ type Streamer interface {
 type Open func(command []string) (Subject, error)
 
 type job struct {
-	Kind         string
-	Command      []string
-	Seconds      float64
-	InFlight     int
-	PayloadBytes int
-	PerSecond    float64
-	Mode         string
+	Kind          string
+	Command       []string
+	Seconds       float64
+	WarmUpSeconds float64
+	InFlight      int
+	PayloadBytes  int
+	PerSecond     float64
+	Mode          string
 }
 
 type sample struct {
@@ -55,10 +56,6 @@ type sample struct {
 	Latencies string             `json:"latencies,omitempty"`
 	Metrics   map[string]float64 `json:"metrics"`
 }
-
-// warmUp is how long a load runs before it is measured for so many seconds; the same as in
-// TypeScript, which needs it more.
-func warmUp(span float64) time.Duration { return seconds(max(span*0.4, 0.25)) }
 
 // Main answers the job in the program's argument, and ends the process.
 func Main(open Open) {

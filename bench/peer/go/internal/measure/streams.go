@@ -30,7 +30,7 @@ func stream(subject Subject, job job) (sample, error) {
 		}
 		return err
 	}
-	count, err := countFor(run, job.Seconds)
+	count, err := countFor(run, job)
 	if err != nil {
 		return sample{}, err
 	}
@@ -51,14 +51,14 @@ func stream(subject Subject, job job) (sample, error) {
 }
 
 // countFor streams more and more elements, until it is known how many fill a part of the span.
-func countFor(run func(int) error, span float64) (int, error) {
-	end := time.Now().Add(warmUp(span))
+func countFor(run func(int) error, job job) (int, error) {
+	end := time.Now().Add(seconds(job.WarmUpSeconds))
 	for count := firstCount; ; {
 		start := time.Now()
 		if err := run(count); err != nil {
 			return 0, err
 		}
-		if time.Since(start) < seconds(span/partsOfSpan) {
+		if time.Since(start) < seconds(job.Seconds/partsOfSpan) {
 			count *= 2
 		} else if time.Now().After(end) {
 			return count, nil
