@@ -3,11 +3,12 @@
 import { PlugError } from "../error/plug-error.ts";
 import type { PartialBytes } from "./partial-bytes.ts";
 
-// Memory is asked for at most this many times the bytes that have come: enough that a message of
-// 1 MiB is allocated once, and too little for a peer to take memory by announcing it. Of long ones
+// Memory is asked for at most this many times the bytes that have come: enough that a message with
+// 1 MiB of bytes is allocated once (its first frame has 4 bytes less than 64 KiB of it), and too
+// little for a peer to take memory by announcing it. Of long ones
 // no more than 1 MiB has to be moved, since that would hold everything up; what is asked for then is
 // taken only as it is written to.
-const growth = 16;
+const growth = 17;
 const longBytes = 1024 * 1024;
 const longGrowth = 128;
 

@@ -12,7 +12,9 @@ import { SendBuffer } from "./send-buffer.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
 /** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
-const highWaterBytes = 64 * 1024;
+const highWaterBytes = 256 * 1024;
+// Who was given so much at a time is in the middle of something long: more is looked for.
+const bulkBytes = 16 * 1024;
 // What a receiver is given at a time: the writer gets the room back piece by piece.
 const maxChunkBytes = 64 * 1024;
 // How long it is worth looking for an answer.
@@ -52,7 +54,7 @@ export class RingTransport implements Transport, Pollable {
   #unpublishedFrames = 0;
   // Something has been published since the last flush: for the count of writes.
   #isWriteBegun = false;
-  // The reader has been asked to ring when it has read something.
+  // There is more to write than there should be unread. Who sleeps has asked the reader to ring.
   #isWaiting = false;
   #receiver: Receiver | undefined;
   // What is received is copied out first: the peer may go on writing to the ring, and neither what
@@ -65,6 +67,8 @@ export class RingTransport implements Transport, Pollable {
   // Until when it is worth looking for an answer, and for another request.
   #answerUntilNs = 0;
   #requestUntilNs = 0;
+  // Until when it is worth looking for room, or for more of something long.
+  #bulkUntilNs = 0;
   #isPeerGone = false;
   #end: { readonly cause: Error | undefined } | undefined;
   #isClosed = false;
@@ -89,9 +93,8 @@ export class RingTransport implements Transport, Pollable {
   }
 
   get pollUntilNs(): number {
-    return this.isAwaited && this.#answerUntilNs > this.#requestUntilNs
-      ? this.#answerUntilNs
-      : this.#requestUntilNs;
+    const untilNs = Math.max(this.#bulkUntilNs, this.#requestUntilNs);
+    return this.isAwaited && this.#answerUntilNs > untilNs ? this.#answerUntilNs : untilNs;
   }
 
   get unsentBytes(): number {
@@ -187,7 +190,7 @@ export class RingTransport implements Transport, Pollable {
 
   poll(): boolean {
     if (this.#end !== undefined) return false;
-    if (this.#isWaiting && !this.isCongested) this.#wasRead();
+    if (this.#isWaiting && this.#hasRoom()) this.#wasRead();
     let isFound = false;
     try {
       isFound = this.#reader.byteCount > 0;
@@ -201,10 +204,12 @@ export class RingTransport implements Transport, Pollable {
   }
 
   sleep(): boolean {
-    if (this.pollUntilNs > 0) this.#lookedInVain();
+    if (this.#answerUntilNs + this.#requestUntilNs > 0) this.#lookedInVain();
     this.#answerUntilNs = 0;
     this.#requestUntilNs = 0;
+    this.#bulkUntilNs = 0;
     try {
+      if (this.#isWaiting && !this.#writer.waitUntilRead(highWaterBytes)) return false;
       return this.#reader.sleep();
     } catch (error) {
       this.#ended(error as Error);
@@ -240,10 +245,14 @@ export class RingTransport implements Transport, Pollable {
     if (this.#isWaiting) return;
     const isFull = this.#spare.byteCount > 0 || this.#writer.unreadBytes > highWaterBytes;
     if (!isFull) return;
-    this.#check(() => {
-      this.#isWaiting = this.#writer.waitUntilRead(highWaterBytes);
-      if (!this.#isWaiting && this.#spare.byteCount > 0) setImmediate(() => this.#wasRead());
-    });
+    this.#isWaiting = true;
+    // It is looked for, and asked for by who goes to sleep.
+    if (this.#mayPoll) this.#bulkUntilNs = Bun.nanoseconds() + pollNs;
+    this.#awake();
+  }
+
+  #hasRoom(): boolean {
+    return this.#check(() => this.#writer.look()) && this.#writer.unreadBytes <= highWaterBytes;
   }
 
   // An answer is due: worth a look, if it has been worth it lately.
@@ -315,6 +324,7 @@ export class RingTransport implements Transport, Pollable {
         this.#receiver.receive(this.#chunk, 0, byteCount);
         this.#reader.advance(byteCount);
         taken += byteCount;
+        if (byteCount >= bulkBytes && this.#mayPoll) this.#bulkUntilNs = Bun.nanoseconds() + pollNs;
         if (this.#reader.takeWait()) this.#doorbell.ring();
       }
     } finally {
