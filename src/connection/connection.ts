@@ -84,7 +84,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     this.#streams = streams;
     this.#transport = transport;
     this.#events = events;
-    this.#reader = new FrameReader(maxFramePayloadBytes, this);
+    this.#reader = new FrameReader(maxFramePayloadBytes, this, streams.partialBytes);
     this.#outlet = new FrameOutlet(transport, events.onFrame, maxHeldBytes(limits));
     this.#outgoing = new OutgoingCalls(
       this.#outlet,
@@ -279,8 +279,8 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     if (this.#outgoing.count === 0) this.#transport.isAwaited = false;
   }
 
-  receive(chunk: Uint8Array, from: number, to: number): void {
-    if (this.#closeReason !== undefined) return;
+  receive(chunk: Uint8Array, from: number, to: number): Uint8Array | undefined {
+    if (this.#closeReason !== undefined) return undefined;
     this.#outlet.startBatch();
     try {
       this.#reader.push(chunk, from, to);
@@ -288,6 +288,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       this.close(asPlugError(error));
     }
     this.#outlet.endBatch();
+    return this.#reader.wanted;
   }
 
   frame(

@@ -12,13 +12,20 @@ import { SendBuffer } from "./send-buffer.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
 /** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
-const highWaterBytes = 256 * 1024;
-// Who was given so much at a time is in the middle of something long: more is looked for.
-const bulkBytes = 16 * 1024;
+const highWaterBytes = 64 * 1024;
 // What a receiver is given at a time: the writer gets the room back piece by piece.
 const maxChunkBytes = 64 * 1024;
+// So much of something long: the writer copies the next piece in while this one is copied out.
+const maxPartBytes = 16 * 1024;
+// Within something long it is given little more than the header of a piece, and says where that goes.
+const maxHeadBytes = 512;
+// What is taken before those who waited for it, and everything else, have their turn.
+const turnBytes = 64 * 1024;
 // How long it is worth looking for an answer.
 const pollNs = 50_000;
+// Who is in the middle of something long looks for more of it, or for room, so long. It must be
+// longer than waking takes, or each side goes to sleep just before the other one is awake.
+const bulkPollNs = 200_000;
 // After an answer, the next request is looked for so long, if this one came so soon after the last.
 const shortPauseNs = 150_000;
 // The other side may start on the first frames of a turn while the others are being written.
@@ -61,6 +68,8 @@ export class RingTransport implements Transport, Pollable {
   // has been checked nor what Bun's own decoders have measured may change under their hands (Bun
   // 1.4.5 writes past its own memory when a text grows while it is being decoded).
   readonly #chunk = new Uint8Array(maxChunkBytes);
+  // Where the receiver wants the next bytes.
+  #wanted: Uint8Array | undefined;
   #isDelivering = false;
   // Something went out while the last chunk was taken: it was a request, and has been answered.
   #hasAnswered = false;
@@ -69,6 +78,8 @@ export class RingTransport implements Transport, Pollable {
   #requestUntilNs = 0;
   // Until when it is worth looking for room, or for more of something long.
   #bulkUntilNs = 0;
+  #bulkSkipCount = 0;
+  #bulkSkipsLeft = 0;
   #isPeerGone = false;
   #end: { readonly cause: Error | undefined } | undefined;
   #isClosed = false;
@@ -109,6 +120,7 @@ export class RingTransport implements Transport, Pollable {
 
   start(receiver: Receiver): void {
     this.#receiver = receiver;
+    this.#wanted = undefined;
     if (this.#end !== undefined) {
       this.#lastWords();
       receiver.ended(this.#end.cause);
@@ -207,6 +219,10 @@ export class RingTransport implements Transport, Pollable {
     if (this.#answerUntilNs + this.#requestUntilNs > 0) this.#lookedInVain();
     this.#answerUntilNs = 0;
     this.#requestUntilNs = 0;
+    if (this.#bulkUntilNs > 0) {
+      this.#bulkSkipCount = Math.min(maxSkipCount, this.#bulkSkipCount * 2 + 1);
+      this.#bulkSkipsLeft = this.#bulkSkipCount;
+    }
     this.#bulkUntilNs = 0;
     try {
       if (this.#isWaiting && !this.#writer.waitUntilRead(highWaterBytes)) return false;
@@ -247,8 +263,18 @@ export class RingTransport implements Transport, Pollable {
     if (!isFull) return;
     this.#isWaiting = true;
     // It is looked for, and asked for by who goes to sleep.
-    if (this.#mayPoll) this.#bulkUntilNs = Bun.nanoseconds() + pollNs;
+    this.#expectBulk();
     this.#awake();
+  }
+
+  #expectBulk(): void {
+    if (!this.#mayPoll) return;
+    if (this.#bulkUntilNs > 0) this.#bulkSkipCount >>= 1; // it was worth it
+    if (this.#bulkUntilNs > 0 || this.#bulkSkipsLeft === 0) {
+      this.#bulkUntilNs = Bun.nanoseconds() + bulkPollNs;
+    } else {
+      this.#bulkSkipsLeft -= 1;
+    }
   }
 
   #hasRoom(): boolean {
@@ -312,24 +338,32 @@ export class RingTransport implements Transport, Pollable {
     if (!this.isCongested) this.#receiver?.writable();
   }
 
-  #deliver(): void {
+  #deliver(maxBytes = turnBytes): void {
     this.#isDelivering = true;
     try {
-      // No more than a ring at a time: a peer that never stops must not keep everything else waiting.
-      for (let taken = 0; taken < ringBytes;) {
-        const byteCount = Math.min(this.#reader.byteCount, this.#reader.bytesToEnd, maxChunkBytes);
+      // A peer that never stops must not keep everything else waiting.
+      for (let taken = 0; taken < maxBytes;) {
+        const wantedBytes = this.#wanted?.byteLength ?? 0;
+        const byteCount = Math.min(
+          this.#reader.byteCount,
+          this.#reader.bytesToEnd,
+          Math.min(wantedBytes, maxPartBytes) ||
+            (this.#wanted === undefined ? maxChunkBytes : maxHeadBytes),
+        );
         if (byteCount === 0 || this.#receiver === undefined) break;
+        const chunk = wantedBytes > 0 ? (this.#wanted as Uint8Array) : this.#chunk;
         const { at } = this.#reader;
-        this.#chunk.set(this.#memory.subarray(at, at + byteCount));
-        this.#receiver.receive(this.#chunk, 0, byteCount);
+        chunk.set(this.#memory.subarray(at, at + byteCount));
+        this.#wanted = this.#receiver.receive(chunk, 0, byteCount) ?? undefined;
         this.#reader.advance(byteCount);
         taken += byteCount;
-        if (byteCount >= bulkBytes && this.#mayPoll) this.#bulkUntilNs = Bun.nanoseconds() + pollNs;
         if (this.#reader.takeWait()) this.#doorbell.ring();
       }
     } finally {
       this.#isDelivering = false;
     }
+    if (this.#wanted !== undefined) this.#expectBulk();
+    else if (!this.#isWaiting) this.#bulkUntilNs = 0;
   }
 
   #peerGone(cause: Error | undefined): void {
@@ -342,7 +376,7 @@ export class RingTransport implements Transport, Pollable {
   // What the other side wrote before it went is still there.
   #lastWords(): void {
     try {
-      this.#deliver();
+      this.#deliver(ringBytes);
     } catch {
       // It does not matter any more what it says.
     }

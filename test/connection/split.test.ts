@@ -5,6 +5,7 @@ import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
+import { PartialBytes } from "../../src/connection/partial-bytes.ts";
 import { Reassembly } from "../../src/connection/reassembly.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { joined } from "../support/cuts.ts";
@@ -273,6 +274,55 @@ describe("Reassembly", () => {
     }
 
     expect(memory.size).toBe(1);
+  });
+
+  test("says where the next piece belongs, and copies nothing that is there already", () => {
+    const whole = patternBytes(1_000);
+    const reassembly = new Reassembly(1_000, false);
+    reassembly.add(whole, 0, 300, false);
+
+    const room = reassembly.roomFor(700) as Uint8Array;
+    room.set(whole.subarray(300));
+    reassembly.add(room, 0, 700, true);
+
+    expect(room.byteLength).toBe(700);
+    expect(reassembly.take()?.buffer).toBe(room.buffer);
+    expect(reassembly.take()).toEqual(whole);
+  });
+
+  test("takes a piece from elsewhere too, though it has said where that belongs", () => {
+    const whole = patternBytes(1_000);
+    const reassembly = new Reassembly(1_000, false);
+    reassembly.roomFor(1_000)?.fill(0xee);
+    reassembly.add(whole, 0, 1_000, true);
+
+    expect(reassembly.take()).toEqual(whole);
+  });
+
+  test("has no place for more than was announced, nor for what is dropped", () => {
+    const reassembly = new Reassembly(1_000, false);
+    expect(reassembly.roomFor(1_001)).toBeUndefined();
+    reassembly.discard();
+    expect(reassembly.roomFor(1)).toBeUndefined();
+  });
+
+  test("is known by its key until it is taken or dropped", () => {
+    const partialBytes = new PartialBytes(10_000);
+    const sent = new Reassembly(100, false, partialBytes, 7);
+    const answered = new Reassembly(200, false, partialBytes, -7);
+    new Reassembly(200, true, partialBytes, 8);
+    const rooms = () =>
+      [7, 8].flatMap((id) =>
+        [false, true].map((isFromCallee) => partialBytes.roomFor(id, isFromCallee, 200)?.length),
+      );
+
+    expect(partialBytes.roomFor(7, false, 100)?.byteLength).toBe(100);
+    expect(rooms()).toEqual([undefined, 200, undefined, undefined]);
+    answered.discard();
+    expect([partialBytes.isExpecting, ...rooms()]).toEqual([true, ...rooms().fill(undefined)]);
+    sent.add(patternBytes(100), 0, 100, true);
+    sent.take();
+    expect([partialBytes.isExpecting, partialBytes.heldBytes]).toEqual([false, 0]);
   });
 
   test("gives the whole message, and no byte more", () => {
