@@ -11,6 +11,10 @@ import type { Transport } from "../transport/transport.ts";
 /** The longest payload of a frame; longer messages are split. On the wire, see PROTOCOL.md. */
 export const maxFramePayloadBytes = 64 * 1024;
 
+// A peer that reads as fast as this side writes is never congested; so much takes about 0.1 ms, and
+// then timers, I/O and everything else have their turn.
+const turnBytes = 512 * 1024;
+
 /** One message on its way out. */
 export interface BulkSend {
   readonly kind: FrameKind;
@@ -45,6 +49,7 @@ export class BulkQueue {
   readonly #transport: Transport;
   readonly #onFrame: OnFrame;
   #queue: BulkSend[] = [];
+  #isTurnDue = false;
 
   constructor(transport: Transport, onFrame: OnFrame) {
     this.#transport = transport;
@@ -69,9 +74,16 @@ export class BulkQueue {
     this.#queue = [];
   }
 
-  /** Hands pieces to the transport until it is congested or nothing is left. */
+  /** Hands pieces to the transport until it is congested, nothing is left, or it is time for others. */
   pump(): void {
+    if (this.#isTurnDue) return;
+    const { sent, unsentBytes } = this.#transport;
+    const end = sent.byteCount + unsentBytes + turnBytes;
     while (this.#queue.length > 0 && !this.#transport.isCongested) {
+      if (sent.byteCount + this.#transport.unsentBytes >= end) {
+        this.#goOnInATurn();
+        return;
+      }
       const send = this.#queue.shift() as BulkSend;
       try {
         this.#sendPiece(send);
@@ -83,6 +95,14 @@ export class BulkQueue {
       else send.onSent();
       this.#transport.flush();
     }
+  }
+
+  #goOnInATurn(): void {
+    this.#isTurnDue = true;
+    setImmediate(() => {
+      this.#isTurnDue = false;
+      this.pump();
+    });
   }
 
   #sendPiece(send: BulkSend): void {

@@ -22,6 +22,7 @@ import { FrameReader, type FrameSink } from "../frame/frame-reader.ts";
 import type { Receiver, Transport } from "../transport/transport.ts";
 import { maxFramePayloadBytes } from "./bulk-queue.ts";
 import { FrameOutlet } from "./frame-outlet.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { IncomingCalls } from "./incoming-calls.ts";
 import {
   describedPayload,
@@ -37,9 +38,6 @@ import { Pings } from "./pings.ts";
 import { CreditPool, SendPool } from "../stream/credit.ts";
 import type { MessageReceiver } from "../stream/message-receiver.ts";
 import type { StreamAccounts } from "./streams.ts";
-
-// How often it is looked whether the last words have gone out.
-const unsentPollMs = 2;
 
 export interface ConnectionOptions {
   readonly transport: Transport;
@@ -70,8 +68,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   // Why the peer takes no new calls.
   #peerDrainReason: PlugError | undefined;
   #isDraining = false;
-  #idle: PromiseWithResolvers<void> | undefined;
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #idleWatch: IdleWatch;
 
   constructor(options: ConnectionOptions) {
     const { transport, limits, peerLimits, handler, events = {} } = options;
@@ -89,7 +86,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     this.#streams = streams;
     this.#transport = transport;
     this.#events = events;
-    this.#reader = new FrameReader(maxFramePayloadBytes, this);
+    this.#reader = new FrameReader(maxFramePayloadBytes, this, streams.partialBytes);
     this.#outlet = new FrameOutlet(transport, events.onFrame, maxHeldBytes(limits));
     this.#outgoing = new OutgoingCalls(
       this.#outlet,
@@ -118,6 +115,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       handler,
       streams,
     );
+    this.#idleWatch = new IdleWatch([this.#incoming, this.#outgoing], transport);
   }
 
   /** Starts to take frames from the transport. */
@@ -227,30 +225,8 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
   }
 
   idle(): Promise<void> {
-    if (this.#idle === undefined) {
-      this.#idle = Promise.withResolvers();
-      this.#incoming.onIdle = this.#checkIdle;
-      this.#outgoing.onIdle = this.#checkIdle;
-      this.#checkIdle();
-    }
-    return this.#idle?.promise ?? Promise.resolve();
+    return this.#idleWatch.idle();
   }
-
-  readonly #checkIdle = (): void => {
-    if (this.#closeReason === undefined) {
-      if (this.#incoming.count > 0 || this.#outgoing.count > 0) return;
-      if (this.#transport.unsentBytes > 0) {
-        clearTimeout(this.#idleTimer);
-        this.#idleTimer = setTimeout(this.#checkIdle, unsentPollMs);
-        return;
-      }
-    }
-    clearTimeout(this.#idleTimer);
-    this.#incoming.onIdle = undefined;
-    this.#outgoing.onIdle = undefined;
-    this.#idle?.resolve();
-    this.#idle = undefined;
-  };
 
   /**
    * Tells the methods of a service, before a message goes out that has a reference of it.
@@ -284,8 +260,8 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     if (this.#outgoing.count === 0) this.#transport.isAwaited = false;
   }
 
-  receive(chunk: Uint8Array, from: number, to: number): void {
-    if (this.#closeReason !== undefined) return;
+  receive(chunk: Uint8Array, from: number, to: number): Uint8Array | undefined {
+    if (this.#closeReason !== undefined) return undefined;
     this.#outlet.startBatch();
     try {
       this.#reader.push(chunk, from, to);
@@ -293,6 +269,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
       this.close(asPlugError(error));
     }
     this.#outlet.endBatch();
+    return this.#reader.wanted;
   }
 
   frame(
@@ -399,6 +376,7 @@ export class Connection implements ClientConnection, CallStarter, Receiver, Fram
     this.#pings.rejectAll(reason);
     this.#incoming.abortAll(reason);
     this.#transport.close();
+    this.#idleWatch.close();
     this.#events.onClosed?.(reason);
   }
 }

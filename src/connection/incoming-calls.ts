@@ -286,7 +286,7 @@ export class IncomingCalls implements Responder {
     const { maxRequestBytes } = this.#options;
     if (totalBytes > maxRequestBytes) refusal = tooLarge("request", totalBytes, maxRequestBytes);
     // Also if it is refused: its other pieces are on their way.
-    const request = new Reassembly(totalBytes, refusal !== undefined, this.#partialBytes);
+    const request = new Reassembly(totalBytes, refusal !== undefined, this.#partialBytes, call.id);
     this.#held.hold(call).request = request;
     if (refusal !== undefined) this.fail(call, refusal, "runtime");
     request.add(buffer, from, to, false);

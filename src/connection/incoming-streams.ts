@@ -87,7 +87,7 @@ export class IncomingStreams {
     }
     const totalBytes = readTotal(buffer, from, to);
     if (totalBytes > this.#maxMessageBytes) this.#refuse(call, totalBytes);
-    held.message = new Reassembly(totalBytes, call.isAnswered, this.#accounts.partialBytes);
+    held.message = new Reassembly(totalBytes, call.isAnswered, this.#accounts.partialBytes, id);
     held.message.add(buffer, from + 4, to, false);
     this.#checkExcess(held);
   }

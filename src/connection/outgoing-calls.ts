@@ -178,7 +178,7 @@ export class OutgoingCalls {
     if (totalBytes > maxResponseBytes) {
       this.#reject(call, tooLarge(`response of ${call.name}`, totalBytes, maxResponseBytes));
     }
-    const response = new Reassembly(totalBytes, call.isSettled, this.#partialBytes);
+    const response = new Reassembly(totalBytes, call.isSettled, this.#partialBytes, -id);
     this.#partialResponses.set(call, response);
     this.onResponsePiece(flags, id, buffer, from, to);
   }

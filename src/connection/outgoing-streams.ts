@@ -76,7 +76,7 @@ export class OutgoingStreams {
     }
     const totalBytes = readTotal(buffer, from, to);
     if (totalBytes > this.#maxMessageBytes) this.#refuse(call, totalBytes);
-    const message = new Reassembly(totalBytes, call.isSettled, this.#accounts.partialBytes);
+    const message = new Reassembly(totalBytes, call.isSettled, this.#accounts.partialBytes, -id);
     this.#partialMessages.set(call, message);
     message.add(buffer, from + 4, to, false);
     if (message.excess !== undefined) this.#keeper.abandon(call, message.excess);

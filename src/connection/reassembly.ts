@@ -3,11 +3,12 @@
 import { PlugError } from "../error/plug-error.ts";
 import type { PartialBytes } from "./partial-bytes.ts";
 
-// Memory is asked for at most this many times the bytes that have come: enough that a message of
-// 1 MiB is allocated once, and too little for a peer to take memory by announcing it. Of long ones
+// Memory is asked for at most this many times the bytes that have come: enough that a message with
+// 1 MiB of bytes is allocated once (its first frame has 4 bytes less than 64 KiB of it), and too
+// little for a peer to take memory by announcing it. Of long ones
 // no more than 1 MiB has to be moved, since that would hold everything up; what is asked for then is
 // taken only as it is written to.
-const growth = 16;
+const growth = 17;
 const longBytes = 1024 * 1024;
 const longGrowth = 128;
 
@@ -16,22 +17,36 @@ export class Reassembly {
   readonly totalBytes: number;
   #receivedBytes = 0;
   #buffer: Uint8Array | undefined;
+  // Where the next piece is being put, by who asked for it.
+  #room: Uint8Array | undefined;
   readonly #partialBytes: PartialBytes | undefined;
+  readonly #key: number;
   /** Why it was discarded, if that is because others hold too much. */
   excess: PlugError | undefined;
 
-  /** With `isDiscarded` the pieces are counted and dropped. */
-  constructor(totalBytes: number, isDiscarded: boolean, partialBytes?: PartialBytes) {
+  /** With `isDiscarded` the pieces are counted and dropped. `key`: see {@link PartialBytes}. */
+  constructor(totalBytes: number, isDiscarded: boolean, partialBytes?: PartialBytes, key = 0) {
     this.totalBytes = totalBytes;
     this.#partialBytes = partialBytes;
+    this.#key = key;
     this.#buffer = isDiscarded ? undefined : new Uint8Array(0);
+    if (!isDiscarded) partialBytes?.begun(key, this);
   }
 
   /** Drops what has come, and what will come. */
   discard(): void {
     if (this.#buffer === undefined) return;
     this.#buffer = undefined;
-    this.#partialBytes?.letGo(this.#receivedBytes);
+    this.#letGo();
+  }
+
+  /** Where the next piece belongs; the same memory may be {@link add}ed. */
+  roomFor(byteCount: number): Uint8Array | undefined {
+    const end = this.#receivedBytes + byteCount;
+    if (this.#buffer === undefined || end > this.totalBytes) return undefined;
+    this.#makeRoom(end);
+    this.#room = this.#buffer.subarray(this.#receivedBytes, end);
+    return this.#room;
   }
 
   /**
@@ -48,8 +63,11 @@ export class Reassembly {
       );
     }
     if (this.#buffer !== undefined) {
-      this.#makeRoom(receivedBytes);
-      this.#buffer.set(chunk.subarray(from, to), this.#receivedBytes);
+      if (chunk !== this.#room) {
+        this.#makeRoom(receivedBytes);
+        this.#buffer.set(chunk.subarray(from, to), this.#receivedBytes);
+      }
+      this.#room = undefined;
       this.excess = this.#partialBytes?.hold(to - from);
     }
     this.#receivedBytes = receivedBytes;
@@ -58,8 +76,13 @@ export class Reassembly {
 
   /** The whole message, once, in memory that nobody else has. Undefined if it was discarded. */
   take(): Uint8Array | undefined {
-    if (this.#buffer !== undefined) this.#partialBytes?.letGo(this.#receivedBytes);
+    if (this.#buffer !== undefined) this.#letGo();
     return this.#buffer;
+  }
+
+  #letGo(): void {
+    this.#partialBytes?.letGo(this.#receivedBytes);
+    this.#partialBytes?.ended(this.#key, this);
   }
 
   #makeRoom(byteCount: number): void {

@@ -6,6 +6,7 @@ import { PlugError } from "../error/plug-error.ts";
 import {
   flagsAt,
   FrameFlag,
+  FrameKind,
   headerBytes,
   isKnownKind,
   kindAt,
@@ -30,18 +31,40 @@ export interface FrameSink {
   ): void;
 }
 
+/** Knows where the pieces of long messages are put together. */
+export interface PieceRooms {
+  /** Some have come in part. */
+  readonly isExpecting: boolean;
+  /**
+   * Memory for the next piece of a message, of just that many bytes, or undefined if none is
+   * expected. The same memory is given to {@link FrameSink.frame} when the piece is complete.
+   */
+  roomFor(requestId: number, isFromCallee: boolean, byteCount: number): Uint8Array | undefined;
+}
+
+// Less is sooner copied than asked for by itself.
+const leastWantedBytes = 1024;
+const nowhere = new Uint8Array(0);
+
 /**
  * Finds the frames in a stream that arrives cut anywhere.
  *
- * Frames that lie within one chunk are handed on as views of it; only one that straddles chunks is
- * copied, into a buffer that never grows beyond one frame.
+ * Frames that lie within one chunk are handed on as views of it. The payload of one that straddles
+ * chunks is copied: to where its message is put together, or into a buffer of one frame.
  */
 export class FrameReader {
   readonly #sink: FrameSink;
   readonly #maxPayloadBytes: number;
-  // The start of a frame whose rest has not come yet.
+  readonly #rooms: PieceRooms | undefined;
+  // The start of a header whose rest has not come yet.
+  readonly #head = new Uint8Array(headerBytes);
+  #headBytes = 0;
+  // The start of a payload whose rest has not come yet, behind the header that was read last.
+  #body: Uint8Array | undefined;
+  #bodyBytes = 0;
+  // For those that no room is known for.
   #spill: Uint8Array | undefined;
-  #spillBytes = 0;
+  #wanted: Uint8Array | undefined;
   #isDead = false;
   // The header that was read last.
   #payloadBytes = 0;
@@ -51,18 +74,28 @@ export class FrameReader {
   #requestId = 0;
 
   /** `maxPayloadBytes`: a header that announces more ends the stream with `protocol_error`. */
-  constructor(maxPayloadBytes: number, sink: FrameSink) {
+  constructor(maxPayloadBytes: number, sink: FrameSink, rooms?: PieceRooms) {
     this.#maxPayloadBytes = maxPayloadBytes;
     this.#sink = sink;
+    this.#rooms = rooms;
   }
 
   /** Bytes of an unfinished frame that are held. */
   get heldBytes(): number {
-    return this.#spillBytes;
+    return this.#headBytes + (this.#body === undefined ? 0 : headerBytes + this.#bodyBytes);
   }
 
   /**
-   * Takes the next bytes, `chunk[from, to)`, and hands on the frames that they complete.
+   * Where the next bytes belong, if they are many: who can puts them there, from its start on, and
+   * pushes that memory. Empty if more of a long message is to come, and its place not known yet.
+   */
+  get wanted(): Uint8Array | undefined {
+    return this.#wanted ?? (this.#rooms?.isExpecting === true ? nowhere : undefined);
+  }
+
+  /**
+   * Takes the next bytes, `chunk[from, to)`, and hands on the frames that they complete. With
+   * {@link wanted} as the chunk they are where they belong already.
    *
    * @throws {PlugError} `protocol_error`: the bytes are not frames. The reader is dead after it,
    *   and throws on every further push.
@@ -71,18 +104,24 @@ export class FrameReader {
     if (this.#isDead) throw new PlugError("protocol_error", "the stream broke off before");
     this.#isDead = true; // until this push has gone well
     let at = from;
-    if (this.#spillBytes > 0) at = this.#completeSpill(chunk, at, to);
+    if (this.#body !== undefined) at = this.#fillBody(this.#body, chunk, at, to);
+    if (this.#headBytes > 0) at = this.#fillHead(chunk, at, to);
     if (at < to) {
       while (to - at >= headerBytes) {
         this.#readHeader(chunk, at);
-        const from = at + headerBytes;
-        if (to - from < this.#payloadBytes) break;
-        at = from + this.#payloadBytes;
-        this.#emit(chunk, from, at);
+        at = this.#takePayload(chunk, at + headerBytes, to);
       }
-      if (at < to) this.#startSpill(chunk, at, to);
+      if (at < to) at = this.#fillHead(chunk, at, to);
     }
     this.#isDead = false;
+  }
+
+  // Hands the frame on, or keeps what has come of its payload. Returns where the next one starts.
+  #takePayload(chunk: Uint8Array, from: number, to: number): number {
+    const end = from + this.#payloadBytes;
+    if (end > to) return this.#startBody(chunk, from, to);
+    this.#emit(chunk, from, end);
+    return end;
   }
 
   #emit(buffer: Uint8Array, from: number, to: number): void {
@@ -121,33 +160,41 @@ export class FrameReader {
     this.#requestId = requestId;
   }
 
-  #startSpill(chunk: Uint8Array, at: number, to: number): void {
-    this.#spill ??= new Uint8Array(headerBytes + this.#maxPayloadBytes);
-    this.#spill.set(chunk.subarray(at, to), 0);
-    this.#spillBytes = to - at;
+  #startBody(chunk: Uint8Array, from: number, to: number): number {
+    const isFromCallee = (this.#flags & FrameFlag.FromCallee) !== 0;
+    const room =
+      this.#kind === FrameKind.Continue
+        ? this.#rooms?.roomFor(this.#requestId, isFromCallee, this.#payloadBytes)
+        : undefined;
+    this.#body = room ?? (this.#spill ??= new Uint8Array(this.#maxPayloadBytes));
+    this.#bodyBytes = 0;
+    return this.#fillBody(this.#body, chunk, from, to);
   }
 
-  // Returns where in the chunk the next frame starts.
-  #completeSpill(chunk: Uint8Array, from: number, to: number): number {
-    const spill = this.#spill as Uint8Array;
-    let at = this.#fillSpill(chunk, from, to, headerBytes);
-    if (this.#spillBytes < headerBytes) return at;
-    this.#readHeader(spill, 0);
-    const end = headerBytes + this.#payloadBytes;
-    at = this.#fillSpill(chunk, at, to, end);
-    if (this.#spillBytes < end) return at;
-    this.#spillBytes = 0;
-    this.#emit(spill, headerBytes, end);
-    return at;
-  }
-
-  #fillSpill(chunk: Uint8Array, from: number, to: number, wantedBytes: number): number {
-    const missing = wantedBytes - this.#spillBytes;
-    if (missing <= 0) return from;
-    const end = Math.min(to, from + missing);
-    this.#spill?.set(chunk.subarray(from, end), this.#spillBytes);
-    this.#spillBytes += end - from;
+  // These return where in the chunk what comes next starts.
+  #fillBody(body: Uint8Array, chunk: Uint8Array, from: number, to: number): number {
+    const end = Math.min(to, from + this.#payloadBytes - this.#bodyBytes);
+    if (chunk !== this.#wanted) body.set(chunk.subarray(from, end), this.#bodyBytes);
+    this.#bodyBytes += end - from;
+    const missing = this.#payloadBytes - this.#bodyBytes;
+    this.#wanted =
+      missing < leastWantedBytes
+        ? undefined
+        : body.subarray(this.#bodyBytes, this.#bodyBytes + missing);
+    if (missing > 0) return end;
+    this.#body = undefined;
+    this.#emit(body, 0, this.#payloadBytes);
     return end;
+  }
+
+  #fillHead(chunk: Uint8Array, from: number, to: number): number {
+    const end = Math.min(to, from + headerBytes - this.#headBytes);
+    this.#head.set(chunk.subarray(from, end), this.#headBytes);
+    this.#headBytes += end - from;
+    if (this.#headBytes < headerBytes) return end;
+    this.#headBytes = 0;
+    this.#readHeader(this.#head, 0);
+    return this.#takePayload(chunk, end, to);
   }
 }
 

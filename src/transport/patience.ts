@@ -7,6 +7,9 @@ import type { Crowd } from "./crowd.ts";
 const answerNs = 50_000;
 // After an answer, the next request is looked for so long, if this one came so soon after the last.
 const shortPauseNs = 150_000;
+// Who is in the middle of something long looks for more of it, or for room, so long. It must be
+// longer than waking takes, or each side goes to sleep just before the other one is awake.
+const moreNs = 200_000;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
 
@@ -27,6 +30,10 @@ export class Patience {
   #pauseNs = 0;
   #skipCount = 0;
   #skipsLeft = 0;
+  // Until when it is worth looking for room, or for more of something long.
+  #moreUntilNs = 0;
+  #moreSkipCount = 0;
+  #moreSkipsLeft = 0;
 
   constructor(isWanted: boolean, crowd: Crowd) {
     this.mayLook = isWanted && coreCount > 1;
@@ -36,6 +43,11 @@ export class Patience {
 
   /** Until when it is worth looking; 0 if it is not. */
   untilNs(isAwaited: boolean): number {
+    const untilNs = this.#callUntilNs(isAwaited);
+    return untilNs > this.#moreUntilNs ? untilNs : this.#moreUntilNs;
+  }
+
+  #callUntilNs(isAwaited: boolean): number {
     return isAwaited && this.#answerUntilNs > this.#requestUntilNs
       ? this.#answerUntilNs
       : this.#requestUntilNs;
@@ -70,6 +82,19 @@ export class Patience {
     return this.#requestUntilNs > 0;
   }
 
+  /** Something long is on its way: worth a look for more of it, or for room. */
+  expectMore(): void {
+    if (!this.mayLook || this.isCrowded) return;
+    if (this.#moreUntilNs > 0) this.#moreSkipCount >>= 1; // it was worth it
+    if (this.#moreUntilNs > 0 || this.#moreSkipsLeft === 0) this.#moreUntilNs = nowNs() + moreNs;
+    else this.#moreSkipsLeft -= 1;
+  }
+
+  /** It is through. */
+  expectNoMore(): void {
+    this.#moreUntilNs = 0;
+  }
+
   /**
    * Something was there. `wasAwaited`: before it was taken. `peerBusyCount`: busy connections of
    * the other process, as it says. Returns those of this one.
@@ -85,8 +110,9 @@ export class Patience {
     if (this.isCrowded) {
       this.#answerUntilNs = 0;
       this.#requestUntilNs = 0;
+      this.#moreUntilNs = 0;
     } else {
-      if (this.untilNs(wasAwaited) > 0) this.#skipCount >>= 1; // it was worth it
+      if (this.#callUntilNs(wasAwaited) > 0) this.#skipCount >>= 1; // it was worth it
       if (this.#answerUntilNs > 0) this.#answerUntilNs = atNs + answerNs;
     }
     return busyCount;
@@ -94,11 +120,20 @@ export class Patience {
 
   /** It is left alone from now on. */
   rest(isAwaited: boolean): void {
-    if (this.untilNs(isAwaited) > 0) {
-      this.#skipCount = Math.min(maxSkipCount, this.#skipCount * 2 + 1);
+    if (this.#callUntilNs(isAwaited) > 0) {
+      this.#skipCount = moreSkips(this.#skipCount);
       this.#skipsLeft = this.#skipCount;
+    }
+    if (this.#moreUntilNs > 0) {
+      this.#moreSkipCount = moreSkips(this.#moreSkipCount);
+      this.#moreSkipsLeft = this.#moreSkipCount;
     }
     this.#answerUntilNs = 0;
     this.#requestUntilNs = 0;
+    this.#moreUntilNs = 0;
   }
+}
+
+function moreSkips(skipCount: number): number {
+  return Math.min(maxSkipCount, skipCount * 2 + 1);
 }

@@ -214,7 +214,7 @@ export class RingReader {
   copy(byteCount: number, chunk: Uint8Array, words: Int32Array): number {
     const { at } = this;
     if (byteCount > maxLoopBytes) {
-      chunk.set(this.#memory.subarray(at, at + byteCount));
+      this.copyTo(chunk, byteCount);
       return 0;
     }
     const end = (at + byteCount + 3) >> 2;
@@ -222,6 +222,12 @@ export class RingReader {
       words[to] = this.#words[from] as number;
     }
     return at & 3;
+  }
+
+  /** Copies so many bytes from {@link at}, which are all there, to the front of `memory`. */
+  copyTo(memory: Uint8Array, byteCount: number): void {
+    const { at } = this;
+    memory.set(this.#memory.subarray(at, at + byteCount));
   }
 
   /** Gives the room of so many bytes back. */

@@ -10,13 +10,14 @@ import { type DoorbellSocket, connectDoorbell } from "./doorbell.ts";
 import { Patience } from "./patience.ts";
 import { poller, type Pollable } from "./poller.ts";
 import { ringBytes, ringEnds, type RingReader, type RingWriter } from "./ring-memory.ts";
+import { RingTaker } from "./ring-taker.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { BlockingTransport, DescriptorIo, Receiver } from "./transport.ts";
 
 /** Beyond so many unread bytes, bulk data waits, so that small frames find the way clear. */
 const highWaterBytes = 64 * 1024;
-// What a receiver is given at a time: the writer gets the room back piece by piece.
-const maxChunkBytes = 64 * 1024;
+// What is taken before those who waited for it, and everything else, have their turn.
+const turnBytes = 64 * 1024;
 // The other side may start on the first frames of a turn while the others are being written; if it
 // is awake, on the very first.
 const publishFrames = 8;
@@ -44,6 +45,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   readonly #memoryView: DataView;
   readonly #writer: RingWriter;
   readonly #reader: RingReader;
+  readonly #taker: RingTaker;
   readonly #doorbell: DoorbellSocket;
   /** The doorbell's. */
   readonly readFd: number;
@@ -58,14 +60,9 @@ export class RingTransport implements BlockingTransport, Pollable {
   #isWriteBegun = false;
   // Something has been published, and perhaps its reader sleeps.
   #isBellDue = false;
-  // The reader has been asked to ring when it has read something.
+  // There is more to write than there should be unread. Who sleeps has asked the reader to ring.
   #isWaiting = false;
   #receiver: Receiver | undefined;
-  // What is received is copied out first: the peer may go on writing to the ring, and neither what
-  // has been checked nor what Bun's own decoders have measured may change under their hands (Bun
-  // 1.4.5 writes past its own memory when a text grows while it is being decoded).
-  readonly #chunk = new Uint8Array(maxChunkBytes);
-  readonly #chunkWords = new Int32Array(this.#chunk.buffer);
   #isDelivering = false;
   // Something was taken, and nothing has gone out since: perhaps a request that is being answered.
   #isAnswerDue = false;
@@ -85,6 +82,7 @@ export class RingTransport implements BlockingTransport, Pollable {
     const { writer, reader } = ringEnds(memory, side);
     this.#writer = writer;
     this.#reader = reader;
+    this.#taker = new RingTaker(reader);
     this.#memory = memory;
     this.#memoryView = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     this.buffer = memory;
@@ -121,6 +119,7 @@ export class RingTransport implements BlockingTransport, Pollable {
 
   start(receiver: Receiver): void {
     this.#receiver = receiver;
+    this.#taker.begin();
     if (this.#end !== undefined) {
       this.#lastWords();
       receiver.ended(this.#end.cause);
@@ -221,7 +220,7 @@ export class RingTransport implements BlockingTransport, Pollable {
 
   poll(): boolean {
     if (this.#end !== undefined) return false;
-    if (this.#isWaiting && !this.isCongested) this.#wasRead();
+    if (this.#isWaiting && this.#hasRoom()) this.#wasRead();
     let isFound = false;
     // Before: when the last answer has been taken, nothing is awaited any more.
     const wasAwaited = this.isAwaited;
@@ -238,10 +237,10 @@ export class RingTransport implements BlockingTransport, Pollable {
 
   takeNow(): boolean {
     const { mayLook, isCrowded } = this.#patience;
-    return mayLook && !isCrowded ? this.#look.until(this.#take) : this.poll();
+    return mayLook && !isCrowded ? this.#look.until(this.#lookNow) : this.poll();
   }
 
-  readonly #take = (): boolean => this.#end !== undefined || this.poll();
+  readonly #lookNow = (): boolean => this.#end !== undefined || this.poll();
 
   willWait(): boolean {
     return this.sleep();
@@ -261,6 +260,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   sleep(): boolean {
     this.#patience.rest(this.isAwaited);
     try {
+      if (this.#isWaiting && !this.#writer.waitUntilRead(highWaterBytes)) return false;
       return this.#reader.sleep();
     } catch (error) {
       this.#ended(error as Error);
@@ -304,10 +304,14 @@ export class RingTransport implements BlockingTransport, Pollable {
     if (this.#isWaiting) return;
     const isFull = this.#spare.byteCount > 0 || this.#writer.unreadBytes > highWaterBytes;
     if (!isFull) return;
-    this.#check(() => {
-      this.#isWaiting = this.#writer.waitUntilRead(highWaterBytes);
-      if (!this.#isWaiting && this.#spare.byteCount > 0) setImmediate(() => this.#wasRead());
-    });
+    this.#isWaiting = true;
+    // It is looked for, and asked for by who goes to sleep.
+    this.#patience.expectMore();
+    this.#awake();
+  }
+
+  #hasRoom(): boolean {
+    return this.#check(() => this.#writer.look()) && this.#writer.unreadBytes <= highWaterBytes;
   }
 
   #awake(): void {
@@ -338,23 +342,22 @@ export class RingTransport implements BlockingTransport, Pollable {
     if (!this.isCongested) this.#receiver?.writable();
   }
 
-  #deliver(): void {
+  #deliver(maxBytes = turnBytes): void {
     this.#isDelivering = true;
     try {
-      // No more than a ring at a time: a peer that never stops must not keep everything else waiting.
-      for (let taken = 0; taken < ringBytes;) {
-        const byteCount = Math.min(this.#reader.byteCount, this.#reader.bytesToEnd, maxChunkBytes);
+      // A peer that never stops must not keep everything else waiting.
+      for (let taken = 0; taken < maxBytes;) {
+        const byteCount = this.#reader.byteCount;
         if (byteCount === 0 || this.#receiver === undefined) break;
-        const from = this.#reader.copy(byteCount, this.#chunk, this.#chunkWords);
         this.#isAnswerDue = true;
-        this.#receiver.receive(this.#chunk, from, from + byteCount);
-        this.#reader.advance(byteCount);
-        taken += byteCount;
+        taken += this.#taker.take(this.#receiver, byteCount);
         if (this.#reader.takeWait()) this.#doorbell.ring();
       }
     } finally {
       this.#isDelivering = false;
     }
+    if (this.#taker.isWithin) this.#patience.expectMore();
+    else if (!this.#isWaiting) this.#patience.expectNoMore();
   }
 
   #peerGone(cause: Error | undefined): void {
@@ -367,7 +370,7 @@ export class RingTransport implements BlockingTransport, Pollable {
   // What the other side wrote before it went is still there.
   #lastWords(): void {
     try {
-      this.#deliver();
+      this.#deliver(ringBytes);
     } catch {
       // It does not matter any more what it says.
     }

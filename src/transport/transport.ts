@@ -7,8 +7,14 @@ export type TransportKind = "stdio" | "socket" | "ring" | "memory";
 
 /** What a transport tells the layer above. It is called in order, and never after `ended`. */
 export interface Receiver {
-  /** Bytes `[from, to)` of `chunk` have come. Borrowed: valid until this returns. */
-  receive(chunk: Uint8Array, from: number, to: number): void;
+  /**
+   * Bytes `[from, to)` of `chunk` have come. Borrowed: valid until this returns.
+   *
+   * It may return memory where the next bytes belong. A transport that can puts them there, from its
+   * start on, and then gives that memory as the chunk; or it does not care. The memory is empty if
+   * much is to come, and its place not known yet.
+   */
+  receive(chunk: Uint8Array, from: number, to: number): Uint8Array | undefined | void;
   /** `isCongested` has become false again. */
   writable(): void;
   /** The peer has gone, or the transport broke: `cause` says how. Nothing comes after it. */

@@ -5,6 +5,7 @@ import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
+import { PartialBytes } from "../../src/connection/partial-bytes.ts";
 import { Reassembly } from "../../src/connection/reassembly.ts";
 import { call, pair, scripted } from "../support/connections.ts";
 import { joined } from "../support/cuts.ts";
@@ -104,6 +105,7 @@ describe("a message of more than 64 KiB", () => {
     const between = await peer.sent();
     isSlow = false;
     peer.transport.drained();
+    await turnsUntil("all has gone out", () => peer.transport.sent.byteCount > request.byteLength);
     const after = await peer.sent();
 
     expect(before).toHaveLength(1);
@@ -111,6 +113,20 @@ describe("a message of more than 64 KiB", () => {
       [FrameKind.Request, 2],
     ]);
     expect(Buffer.compare(message([...before, ...after]), request)).toBe(0);
+  });
+
+  test("lets timers and I/O have their turn at 512 KiB, however fast it is taken", async () => {
+    const peer = scripted({ limits, peerLimits: limits });
+    const { sent } = peer.transport;
+    void peer.call(patternBytes(2 * mib));
+    const perTurn: number[] = [];
+
+    for (let before = 0; before < 2 * mib; before = sent.byteCount) {
+      await new Promise(setImmediate);
+      perTurn.push(sent.byteCount - before);
+    }
+
+    expect(Math.max(...perTurn)).toBeLessThan(640 * 1024);
   });
 
   test("delays a call of 16 bytes by a few frames, and not by 16 MiB", async () => {
@@ -232,7 +248,7 @@ test("the rest of an answer that nobody waits for any more takes no memory", asy
 });
 
 describe("Reassembly", () => {
-  test("takes memory for at most 16 times what has come", () => {
+  test("takes memory for at most 17 times what has come", () => {
     const reassembly = new Reassembly(64 * mib, false);
     const takenBytes: number[] = [];
 
@@ -241,19 +257,72 @@ describe("Reassembly", () => {
       takenBytes.push((reassembly.take() as Uint8Array).buffer.byteLength);
     }
 
-    takenBytes.forEach((byteCount, i) => expect(byteCount).toBeLessThanOrEqual(16 * 100 * (i + 1)));
+    takenBytes.forEach((byteCount, i) => expect(byteCount).toBeLessThanOrEqual(17 * 100 * (i + 1)));
   });
 
-  test("takes the memory of a message of 1 MiB once, if its first piece is 64 KiB", () => {
-    const reassembly = new Reassembly(mib, false);
+  test("takes the memory of a message with 1 MiB of bytes once, from its first frame on", () => {
+    const totalBytes = mib + 5;
+    const reassembly = new Reassembly(totalBytes, false);
     const memory = new Set<ArrayBufferLike>();
 
-    for (let at = 0; at < mib; at += 65_536) {
-      reassembly.add(patternBytes(65_536), 0, 65_536, at + 65_536 === mib);
+    // The first frame has the message's length as well.
+    for (let from = 0, to = maxFramePayloadBytes - 4; from < totalBytes;) {
+      reassembly.add(patternBytes(to - from), 0, to - from, to === totalBytes);
       memory.add((reassembly.take() as Uint8Array).buffer);
+      from = to;
+      to = Math.min(totalBytes, from + maxFramePayloadBytes);
     }
 
     expect(memory.size).toBe(1);
+  });
+
+  test("says where the next piece belongs, and copies nothing that is there already", () => {
+    const whole = patternBytes(1_000);
+    const reassembly = new Reassembly(1_000, false);
+    reassembly.add(whole, 0, 300, false);
+
+    const room = reassembly.roomFor(700) as Uint8Array;
+    room.set(whole.subarray(300));
+    reassembly.add(room, 0, 700, true);
+
+    expect(room.byteLength).toBe(700);
+    expect(reassembly.take()?.buffer).toBe(room.buffer);
+    expect(reassembly.take()).toEqual(whole);
+  });
+
+  test("takes a piece from elsewhere too, though it has said where that belongs", () => {
+    const whole = patternBytes(1_000);
+    const reassembly = new Reassembly(1_000, false);
+    reassembly.roomFor(1_000)?.fill(0xee);
+    reassembly.add(whole, 0, 1_000, true);
+
+    expect(reassembly.take()).toEqual(whole);
+  });
+
+  test("has no place for more than was announced, nor for what is dropped", () => {
+    const reassembly = new Reassembly(1_000, false);
+    expect(reassembly.roomFor(1_001)).toBeUndefined();
+    reassembly.discard();
+    expect(reassembly.roomFor(1)).toBeUndefined();
+  });
+
+  test("is known by its key until it is taken or dropped", () => {
+    const partialBytes = new PartialBytes(10_000);
+    const sent = new Reassembly(100, false, partialBytes, 7);
+    const answered = new Reassembly(200, false, partialBytes, -7);
+    new Reassembly(200, true, partialBytes, 8);
+    const rooms = () =>
+      [7, 8].flatMap((id) =>
+        [false, true].map((isFromCallee) => partialBytes.roomFor(id, isFromCallee, 200)?.length),
+      );
+
+    expect(partialBytes.roomFor(7, false, 100)?.byteLength).toBe(100);
+    expect(rooms()).toEqual([undefined, 200, undefined, undefined]);
+    answered.discard();
+    expect([partialBytes.isExpecting, ...rooms()]).toEqual([true, ...rooms().fill(undefined)]);
+    sent.add(patternBytes(100), 0, 100, true);
+    sent.take();
+    expect([partialBytes.isExpecting, partialBytes.heldBytes]).toEqual([false, 0]);
   });
 
   test("gives the whole message, and no byte more", () => {

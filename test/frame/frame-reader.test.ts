@@ -287,3 +287,65 @@ describe("FrameReader, fed any bytes in any pieces,", () => {
     );
   });
 });
+
+describe("the payload of a continue frame that straddles chunks", () => {
+  const { Continue, Ping } = FrameKind;
+  const piece = patternBytes(5_000, 8);
+  const stream = joined(
+    frame({ kind: Continue, flags: FrameFlag.FromCallee, requestId: 3, payload: piece }),
+    frame({ kind: Ping, requestId: 9 }),
+  );
+
+  function withRoom() {
+    const room = new Uint8Array(piece.byteLength);
+    const asked: unknown[] = [];
+    const seen: { readonly kind: number; readonly buffer: Uint8Array; readonly to: number }[] = [];
+    const reader = new FrameReader(
+      64 * 1024,
+      {
+        frame: (kind, _flags, _methodId, _requestId, buffer, _from, to) =>
+          void seen.push({ kind, buffer, to }),
+      },
+      {
+        isExpecting: true,
+        roomFor(requestId, isFromCallee, byteCount) {
+          asked.push([requestId, isFromCallee, byteCount]);
+          return room;
+        },
+      },
+    );
+    return { reader, room, asked, seen };
+  }
+
+  test("goes to where its message is put together, wherever it is cut", () => {
+    for (const at of [1, frameHeaderBytes, frameHeaderBytes + 1, 3_000, 5_000, 5_011]) {
+      const { reader, room, asked, seen } = withRoom();
+      reader.push(stream, 0, at);
+      reader.push(stream, at, stream.byteLength);
+
+      expect(seen.map(({ kind }) => kind)).toEqual([Continue, Ping]);
+      // One that has come whole behind its header stays where it is.
+      if (at < frameHeaderBytes) continue;
+      expect(asked).toEqual([[3, true, 5_000]]);
+      expect([seen[0]?.buffer, seen[0]?.to]).toEqual([room, 5_000]);
+      expect(Buffer.compare(room, piece)).toBe(0);
+    }
+  });
+
+  test("may be put there by who has it: what is wanted is the rest", () => {
+    const { reader, room, seen } = withRoom();
+    reader.push(stream, 0, 500);
+    for (let at = 500; at < 4_500; at += 1_000) {
+      const wanted = reader.wanted as Uint8Array;
+      expect([wanted.buffer, wanted.byteOffset]).toEqual([room.buffer, at - frameHeaderBytes]);
+      wanted.set(stream.subarray(at, at + 1_000));
+      reader.push(wanted, 0, 1_000);
+    }
+    // The rest is so little that it comes with what is behind it.
+    expect([reader.wanted?.byteLength, seen]).toEqual([0, []]);
+    reader.push(stream, 4_500, stream.byteLength);
+
+    expect(seen.map(({ kind }) => kind)).toEqual([Continue, Ping]);
+    expect(Buffer.compare(room, piece)).toBe(0);
+  });
+});

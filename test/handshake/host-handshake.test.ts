@@ -324,7 +324,7 @@ describe("AnswerReader.handOver", () => {
       const seen: Uint8Array[] = [];
 
       reader.handOver(transport, {
-        receive: (chunk, from, to) => seen.push(chunk.slice(from, to)),
+        receive: (chunk, from, to) => void seen.push(chunk.slice(from, to)),
         writable() {},
         ended() {},
       });
@@ -353,7 +353,7 @@ describe("AnswerReader.handOver", () => {
     const seen: (Uint8Array | "end")[] = [];
 
     reader.handOver(new EndedTransport(), {
-      receive: (chunk, from, to) => seen.push(chunk.slice(from, to)),
+      receive: (chunk, from, to) => void seen.push(chunk.slice(from, to)),
       writable() {},
       ended: () => seen.push("end"),
     });

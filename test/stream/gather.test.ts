@@ -47,6 +47,27 @@ describe("gather", () => {
     ]);
   });
 
+  test("keeps no memory for what is left out", () => {
+    const [before] = gather(writer, [short, long], 100 + gatherBytes) as [Uint8Array];
+
+    expect(before.buffer.byteLength).toBe(100);
+  });
+
+  test("gives memory that the next message does not use", () => {
+    const other = patternBytes(100, 4);
+    const large = patternBytes(gatherBytes - 1, 5);
+    const sizes = [100 + gatherBytes, 2 * gatherBytes - 2];
+    const few = [gather(writer, [short, long], sizes[0] as number)];
+    const many = [gather(writer, [large, large], sizes[1] as number)];
+    few.push(gather(writer, [other, long], sizes[0] as number));
+    many.push(gather(writer, [large, large.toReversed()], sizes[1] as number));
+
+    expect(few.map(([first]) => first)).toEqual([short, other]);
+    expect(
+      many.map((segments) => Buffer.compare(joined(...segments), joined(large, large))),
+    ).toEqual([0, Buffer.compare(joined(large, large.toReversed()), joined(large, large))]);
+  });
+
   test("is over when the writer throws: what is written next is whole again", () => {
     const failing: PayloadWriter<undefined> = {
       size: () => 1,
