@@ -7,11 +7,10 @@
 //     string stack = 4;
 //   }
 
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-
 import { type ErrorCode, errorCodes, isErrorCode } from "../error/error-code.ts";
 import { type ErrorDetail, isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 
 /** Longer messages are cut: an error is for reading. */
 export const maxErrorMessageChars = 8 * 1024;
@@ -38,20 +37,16 @@ export function encodeError(
   exposeStack = false,
 ): Uint8Array {
   const { code, message } = errorText(error, speaker);
-  const writer = new BinaryWriter();
   const details = detailsOf(error).map(encodeDetail);
   const detailBytes = details.reduce((sum, { byteLength }) => sum + byteLength + detailTagBytes, 0);
   const isTooMuch = detailBytes > maxErrorDetailBytes;
   const note = isTooMuch
     ? ` (its details were left out: ${detailBytes} bytes, more than ${maxErrorDetailBytes})`
     : "";
-  writer.tag(1, WireType.LengthDelimited).string(code);
-  writer.tag(2, WireType.LengthDelimited).string(message + note);
-  if (!isTooMuch) {
-    for (const detail of details) writer.tag(3, WireType.LengthDelimited).bytes(detail);
-  }
+  const writer = new FieldWriter().string(1, code).string(2, message + note);
+  if (!isTooMuch) for (const detail of details) writer.bytes(3, detail);
   const stack = exposeStack ? stackOf(error) : "";
-  if (stack !== "") writer.tag(4, WireType.LengthDelimited).string(stack);
+  if (stack !== "") writer.string(4, stack);
   return writer.finish();
 }
 
@@ -67,24 +62,17 @@ function isDetail(value: Partial<ErrorDetail> | null | undefined): value is Erro
 }
 
 function encodeDetail({ typeUrl, value }: ErrorDetail): Uint8Array {
-  return new BinaryWriter()
-    .tag(1, WireType.LengthDelimited)
-    .string(typeUrl)
-    .tag(2, WireType.LengthDelimited)
-    .bytes(value)
-    .finish();
+  return new FieldWriter().string(1, typeUrl).bytes(2, value).finish();
 }
 
 function decodeDetail(bytes: Uint8Array): ErrorDetail {
-  const reader = new BinaryReader(bytes);
   let typeUrl = "";
   let value: Uint8Array = new Uint8Array(0);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) typeUrl = reader.string();
-    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.bytes();
-    else reader.skip(wireType, field);
-  }
+  eachField(bytes, (field, wireType, _number, bytes) => {
+    if (wireType !== WireType.LengthDelimited) return;
+    if (field === 1) typeUrl = textOfField(bytes);
+    else if (field === 2) value = bytes;
+  });
   return { $typeName: "google.protobuf.Any", typeUrl, value };
 }
 
@@ -123,16 +111,13 @@ export function decodeError(payload: Uint8Array, speaker: ErrorSpeaker = "handle
   let peerStack: string | undefined;
   let details: ErrorDetail[] = [];
   try {
-    const reader = new BinaryReader(payload.slice());
-    while (reader.pos < reader.len) {
-      const [field, wireType] = reader.tag();
-      if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
-      else if (field === 1) code = reader.string();
-      else if (field === 2) message = reader.string();
-      else if (field === 3) details.push(decodeDetail(reader.bytes()));
-      else if (field === 4) peerStack = reader.string();
-      else reader.skip(wireType, field);
-    }
+    eachField(payload.slice(), (field, wireType, _number, bytes) => {
+      if (wireType !== WireType.LengthDelimited) return;
+      if (field === 1) code = textOfField(bytes);
+      else if (field === 2) message = textOfField(bytes);
+      else if (field === 3) details.push(decodeDetail(bytes));
+      else if (field === 4) peerStack = textOfField(bytes);
+    });
   } catch {
     message = `an error of ${payload.byteLength} bytes that could not be read`;
     details = [];

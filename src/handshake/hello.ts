@@ -6,18 +6,12 @@
 //     Hello hello = 10;     // ours; ./../frame/PROTOCOL.md says what each side puts into it
 //   }
 
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-
 import { checkedLimits, limitRanges, type Limits } from "../call/limits.ts";
 import { isPlugError, PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
 import { decodeError, encodeError } from "../frame/error-payload.ts";
-import {
-  decodeService,
-  eachField,
-  encodeService,
-  type ServicePayload,
-} from "../frame/service-payload.ts";
+import { decodeService, encodeService, type ServicePayload } from "../frame/service-payload.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 
 /** The version of wire 2 that this code speaks. */
 export const wire2 = 2;
@@ -76,44 +70,40 @@ const limitNames: readonly (keyof Limits)[] = [
 const roles: readonly (Role | undefined)[] = [undefined, "host", "plugin"];
 
 export function encodeHandshake(handshake: Handshake): Uint8Array {
-  const writer = new BinaryWriter();
+  const writer = new FieldWriter();
   // As the original's encoder does: what is zero or empty is left out.
-  if (handshake.version !== 0) writer.tag(1, WireType.Varint).uint32(handshake.version);
-  if (handshake.magic !== "") writer.tag(2, WireType.LengthDelimited).string(handshake.magic);
-  if (handshake.hello !== undefined) {
-    writer.tag(10, WireType.LengthDelimited).fork();
-    writeHello(writer, handshake.hello);
-    writer.join();
+  if (handshake.version !== 0) writer.uint32(1, handshake.version);
+  if (handshake.magic !== "") writer.string(2, handshake.magic);
+  if (handshake.hello !== undefined) writer.bytes(10, encodeHello(handshake.hello));
+  return writer.finish();
+}
+
+function encodeHello(hello: Hello): Uint8Array {
+  const writer = new FieldWriter().uint32(1, roles.indexOf(hello.role));
+  for (const protocol of hello.protocols) writer.uint32(2, protocol);
+  for (const service of hello.services) writer.bytes(3, encodeService(service));
+  writer.bytes(4, encodeLimits(hello.limits));
+  for (const transport of hello.transports) writer.bytes(5, encodeTransport(transport));
+  writer.string(6, hello.runtime);
+  if (hello.error !== undefined) writer.bytes(7, encodeError(hello.error, "runtime"));
+  for (const offer of hello.offers) writer.bytes(8, encodeService(offer));
+  if (hello.origin !== 0) writer.fixed32(9, hello.origin);
+  return writer.finish();
+}
+
+function encodeLimits(limits: Partial<Limits>): Uint8Array {
+  const writer = new FieldWriter();
+  for (const [i, name] of limitNames.entries()) {
+    const value = limits[name];
+    if (value !== undefined) writer.uint32(i + 1, value);
   }
   return writer.finish();
 }
 
-function writeHello(writer: BinaryWriter, hello: Hello): void {
-  writer.tag(1, WireType.Varint).uint32(roles.indexOf(hello.role));
-  for (const protocol of hello.protocols) writer.tag(2, WireType.Varint).uint32(protocol);
-  for (const service of hello.services) {
-    writer.tag(3, WireType.LengthDelimited).bytes(encodeService(service));
-  }
-  writer.tag(4, WireType.LengthDelimited).fork();
-  for (const [i, name] of limitNames.entries()) {
-    const value = hello.limits[name];
-    if (value !== undefined) writer.tag(i + 1, WireType.Varint).uint32(value);
-  }
-  writer.join();
-  for (const transport of hello.transports) {
-    writer.tag(5, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.LengthDelimited).string(transport.kind);
-    for (const fd of transport.fds) writer.tag(2, WireType.Varint).uint32(fd);
-    writer.join();
-  }
-  writer.tag(6, WireType.LengthDelimited).string(hello.runtime);
-  if (hello.error !== undefined) {
-    writer.tag(7, WireType.LengthDelimited).bytes(encodeError(hello.error, "runtime"));
-  }
-  for (const offer of hello.offers) {
-    writer.tag(8, WireType.LengthDelimited).bytes(encodeService(offer));
-  }
-  if (hello.origin !== 0) writer.tag(9, WireType.Bit32).fixed32(hello.origin);
+function encodeTransport({ kind, fds }: HelloTransport): Uint8Array {
+  const writer = new FieldWriter().string(1, kind);
+  for (const fd of fds) writer.uint32(2, fd);
+  return writer.finish();
 }
 
 /** Fields that are not known are skipped. @throws {Error} The bytes are not protobuf. */
@@ -121,13 +111,10 @@ export function decodeHandshake(bytes: Uint8Array): Handshake {
   let version = 0;
   let magic = "";
   let hello: Hello | undefined;
-  eachField(bytes, (field, wireType, reader) => {
-    if (field === 1 && wireType === WireType.Varint) version = reader.uint32();
-    else if (field === 2 && wireType === WireType.LengthDelimited) magic = reader.string();
-    else if (field === 10 && wireType === WireType.LengthDelimited) {
-      hello = readHello(reader.bytes());
-    } else return false;
-    return true;
+  eachField(bytes, (field, wireType, value, bytes) => {
+    if (field === 1 && wireType === WireType.Varint) version = value;
+    else if (field === 2 && wireType === WireType.LengthDelimited) magic = textOfField(bytes);
+    else if (field === 10 && wireType === WireType.LengthDelimited) hello = readHello(bytes);
   });
   return { version, magic, hello };
 }
@@ -144,44 +131,36 @@ function readHello(bytes: Uint8Array): Hello {
     offers: [] as HelloService[],
     origin: 0,
   };
-  eachField(bytes, (field, wireType, reader) => {
+  eachField(bytes, (field, wireType, value, bytes) => {
     if (wireType === WireType.LengthDelimited) {
-      if (field === 3) hello.services.push(decodeService(reader.bytes()));
-      else if (field === 4) hello.limits = readLimits(reader.bytes());
-      else if (field === 5) hello.transports.push(readTransport(reader.bytes()));
-      else if (field === 6) hello.runtime = reader.string();
-      else if (field === 7) hello.error = decodeError(reader.bytes(), "runtime");
-      else if (field === 8) hello.offers.push(decodeService(reader.bytes()));
-      else return false;
+      if (field === 3) hello.services.push(decodeService(bytes));
+      else if (field === 4) hello.limits = readLimits(bytes);
+      else if (field === 5) hello.transports.push(readTransport(bytes));
+      else if (field === 6) hello.runtime = textOfField(bytes);
+      else if (field === 7) hello.error = decodeError(bytes, "runtime");
+      else if (field === 8) hello.offers.push(decodeService(bytes));
     } else if (wireType === WireType.Varint) {
-      if (field === 1) hello.role = roles[reader.uint32()];
-      else if (field === 2) hello.protocols.push(reader.uint32());
-      else return false;
-    } else if (field === 9 && wireType === WireType.Bit32) hello.origin = reader.fixed32();
-    else return false;
-    return true;
+      if (field === 1) hello.role = roles[value];
+      else if (field === 2) hello.protocols.push(value);
+    } else if (field === 9) hello.origin = value;
   });
   return hello;
 }
 
 function readLimits(bytes: Uint8Array): Partial<Limits> {
   const limits: { -readonly [K in keyof Limits]?: number } = {};
-  eachField(bytes, (field, wireType, reader) => {
+  eachField(bytes, (field, wireType, value) => {
     const name = limitNames[field - 1];
-    if (name === undefined || wireType !== WireType.Varint) return false;
-    limits[name] = reader.uint32();
-    return true;
+    if (name !== undefined && wireType === WireType.Varint) limits[name] = value;
   });
   return limits;
 }
 
 function readTransport(bytes: Uint8Array): HelloTransport {
   const transport = { kind: "", fds: [] as number[] };
-  eachField(bytes, (field, wireType, reader) => {
-    if (field === 1 && wireType === WireType.LengthDelimited) transport.kind = reader.string();
-    else if (field === 2 && wireType === WireType.Varint) transport.fds.push(reader.uint32());
-    else return false;
-    return true;
+  eachField(bytes, (field, wireType, value, bytes) => {
+    if (field === 1 && wireType === WireType.LengthDelimited) transport.kind = textOfField(bytes);
+    else if (field === 2 && wireType === WireType.Varint) transport.fds.push(value);
   });
   return transport;
 }

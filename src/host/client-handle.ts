@@ -8,13 +8,14 @@ import type { Service } from "../rpc/service.ts";
 import type { PluginHandle, PluginProcess, PluginStats } from "./plugin-handle.ts";
 
 export class ClientHandle<C extends object> implements PluginHandle<C> {
-  readonly #process: PluginProcess;
+  /** The same for all clients of a plugin. */
+  readonly process: PluginProcess;
   readonly #makeSync: () => Sync<C>;
   #sync: Sync<C> | undefined;
 
   /** `makeSync` is called when the client is asked for first. */
   constructor(process: PluginProcess, makeSync: () => Sync<C>) {
-    this.#process = process;
+    this.process = process;
     this.#makeSync = makeSync;
   }
 
@@ -24,50 +25,50 @@ export class ClientHandle<C extends object> implements PluginHandle<C> {
   }
 
   get name(): string {
-    return this.#process.name;
+    return this.process.name;
   }
 
   get pid(): number | undefined {
-    return this.#process.pid;
+    return this.process.pid;
   }
 
   get closed(): Promise<PlugError> {
-    return this.#process.closed;
+    return this.process.closed;
   }
 
   get versions(): Readonly<Record<string, number>> {
-    return this.#process.versions;
+    return this.process.versions;
   }
 
   close(): Promise<void> {
-    return this.#process.close();
+    return this.process.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#process.close();
+    return this.process.close();
   }
 
   stats(): PluginStats {
-    return this.#process.stats();
+    return this.process.stats();
   }
 
   ping(options?: { readonly timeoutMs?: number | undefined }): Promise<number> {
-    return this.#process.ping(options);
+    return this.process.ping(options);
   }
 
   refer<H extends object>(service: Service<object, H>, handler: H): Ref & Disposable {
-    return this.#process.refer(service, handler);
+    return this.process.refer(service, handler);
   }
 
   resolve<R extends object>(service: Service<R, never>, ref: Ref | undefined): R & AsyncDisposable {
-    return this.#process.resolve(service, ref);
+    return this.process.resolve(service, ref);
   }
 
   ref(): void {
-    this.#process.ref();
+    this.process.ref();
   }
 
   unref(): void {
-    this.#process.unref();
+    this.process.unref();
   }
 }

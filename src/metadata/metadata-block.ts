@@ -3,10 +3,9 @@
 //   message Metadata { repeated Entry entries = 1; }
 //   message Entry { string name = 1; bytes value = 2; }
 
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
+import { eachField, FieldWriter, textOfField, WireType } from "../protobuf/fields.ts";
 import { Metadata } from "./metadata.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -17,13 +16,11 @@ const toUtf8 = new TextEncoder();
  * @throws {PlugError} `resource_exhausted`: it is longer than the peer takes.
  */
 export function encodeMetadata(metadata: Metadata, maxBytes: number, what: string): Uint8Array {
-  const writer = new BinaryWriter();
+  const writer = new FieldWriter();
   for (const [name, value] of metadata) {
-    writer.tag(1, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.LengthDelimited).string(name);
-    writer.tag(2, WireType.LengthDelimited);
-    writer.bytes(typeof value === "string" ? toUtf8.encode(value) : value);
-    writer.join();
+    const entry = new FieldWriter().string(1, name);
+    entry.bytes(2, typeof value === "string" ? toUtf8.encode(value) : value);
+    writer.bytes(1, entry.finish());
   }
   const bytes = writer.finish();
   if (bytes.byteLength > maxBytes) throw metadataTooLarge(what, bytes.byteLength, maxBytes);
@@ -45,12 +42,9 @@ export function metadataTooLarge(what: string, byteCount: number, maxBytes: numb
 export function decodeMetadata(buffer: Uint8Array, from: number, to: number): Metadata {
   const metadata = new Metadata();
   try {
-    const reader = new BinaryReader(buffer.slice(from, to));
-    while (reader.pos < reader.len) {
-      const [field, wireType] = reader.tag();
-      if (field === 1 && wireType === WireType.LengthDelimited) readEntry(reader.bytes(), metadata);
-      else reader.skip(wireType, field);
-    }
+    eachField(buffer.slice(from, to), (field, wireType, _number, bytes) => {
+      if (field === 1 && wireType === WireType.LengthDelimited) readEntry(bytes, metadata);
+    });
   } catch (cause) {
     throw new PlugError(
       "protocol_error",
@@ -62,14 +56,12 @@ export function decodeMetadata(buffer: Uint8Array, from: number, to: number): Me
 }
 
 function readEntry(bytes: Uint8Array, metadata: Metadata): void {
-  const reader = new BinaryReader(bytes);
   let name = "";
   let value: Uint8Array = new Uint8Array(0);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) name = reader.string();
-    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.bytes();
-    else reader.skip(wireType, field);
-  }
+  eachField(bytes, (field, wireType, _number, bytes) => {
+    if (wireType !== WireType.LengthDelimited) return;
+    if (field === 1) name = textOfField(bytes);
+    else if (field === 2) value = bytes;
+  });
   metadata.append(name, name.endsWith("-bin") ? value : utf8.decode(value));
 }

@@ -1,9 +1,9 @@
 // The host's first frame, from stdin, before anything else happens.
 
-import { fstatSync, readSync } from "node:fs";
-
 import { PlugError } from "../error/plug-error.ts";
 import { OfferReader } from "../handshake/plugin-handshake.ts";
+import { isPipeOrSocket, readDescriptor } from "../process/descriptor.ts";
+import { nodeFs } from "../transport/node-fs.ts";
 
 const stdin = 0;
 const retryMs = 1;
@@ -33,7 +33,7 @@ export function readOffer(): { readonly offer: OfferReader; readonly rest: Uint8
 function readSome(buffer: Uint8Array): number {
   for (;;) {
     try {
-      return readSync(stdin, buffer);
+      return readDescriptor(stdin, buffer);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
       // Somebody made it non-blocking; what is to come is on its way.
@@ -43,10 +43,10 @@ function readSome(buffer: Uint8Array): number {
 }
 
 function checkStdin(): void {
+  if (isPipeOrSocket(stdin)) return;
   let what: string;
   try {
-    const stats = fstatSync(stdin);
-    if (stats.isFIFO() || stats.isSocket()) return;
+    const stats = nodeFs().fstatSync(stdin);
     what = stats.isFile()
       ? "a file"
       : stats.isCharacterDevice()

@@ -1,12 +1,10 @@
 // A plugin's main: answers one host, and resolves when that has gone.
 
-import { closeSync, fstatSync } from "node:fs";
-import { basename } from "node:path";
-
 import type { ConnectionEvents } from "../call/client-connection.ts";
 import { asPlugError, isPlugError, PlugError } from "../error/plug-error.ts";
 import { traceLine, traceVariable } from "../frame/trace-line.ts";
 import type { HelloTransport } from "../handshake/hello.ts";
+import { closeDescriptor, isSocket } from "../process/descriptor.ts";
 import { mapMemory } from "../process/shared-memory.ts";
 import type { Decision, ServedService } from "../handshake/plugin-handshake.ts";
 import { beBunVariable, noOrphansVariable } from "../process/plugin-environment.ts";
@@ -79,12 +77,10 @@ async function run(served: readonly Served[], runOptions: RunOptions): Promise<v
     );
   }
   isRunning = true;
-  // They were for this process; what it starts shall not be told the same.
-  delete process.env[beBunVariable];
-  delete process.env[noOrphansVariable];
   try {
     await serveHost(served, runOptions);
   } catch (error) {
+    forgetHostVariables();
     // What went wrong is said in one line; where in this package it was thrown helps nobody.
     if (isPlugError(error)) error.stack = `${error.name}: ${error.message}`;
     throw error;
@@ -112,9 +108,11 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
     writeWhole(stdout, decision.answer);
     throw decision.error;
   }
-  const { transport, answer } = attach(decision, options);
+  const { answer, connect } = attach(decision, options);
   // First of all, so that the host goes on while the rest is made ready.
   answer();
+  const transport = connect();
+  forgetHostVariables();
   const onFrame = frameTracer();
   const serving = serve({ decision, served, options, transport, origin, onFrame });
   transport.start(serving.receiver);
@@ -127,6 +125,12 @@ async function serveHost(served: readonly Served[], runOptions: RunOptions): Pro
     stopCrashing();
     setTimeout(() => process.exit(), exitWithinMs).unref();
   }
+}
+
+// They were for this process; what it starts shall not be told the same.
+function forgetHostVariables(): void {
+  delete process.env[beBunVariable];
+  delete process.env[noOrphansVariable];
 }
 
 // What nobody catches ends a process. Bun 1.4.5 prints it and goes on, while a top-level await is
@@ -145,19 +149,22 @@ function crashOnUncaught(): () => void {
   return () => stops.forEach((stop) => stop());
 }
 
-/** The best transport that both sides have, and how to say so. stdio is always there. */
+/** What the plugin attaches to: it says so, and then makes the transport. */
+interface Attachment {
+  readonly answer: () => void;
+  readonly connect: () => Transport;
+}
+
+/** The best transport that both sides have. stdio is always there. */
 function attach(
   decision: Exclude<Decision, { wire: undefined }>,
   options: CheckedRunOptions,
-): {
-  readonly transport: Transport;
-  readonly answer: () => void;
-} {
+): Attachment {
   if (decision.wire === 1) return attachStdio(decision.answer);
   for (const offered of decision.transports) {
-    const transport = transportOf(offered, options);
-    if (transport !== undefined) {
-      return { transport, answer: () => writeWhole(stdout, decision.answer(offered)) };
+    const connect = transportOf(offered, options);
+    if (connect !== undefined) {
+      return { answer: () => writeWhole(stdout, decision.answer(offered)), connect };
     }
   }
   return attachStdio(decision.answer({ kind: "stdio", fds: [] }));
@@ -166,48 +173,37 @@ function attach(
 function transportOf(
   { kind, fds }: HelloTransport,
   { poll }: CheckedRunOptions,
-): Transport | undefined {
+): Attachment["connect"] | undefined {
   const [socketFd, memoryFd] = fds;
   if (socketFd === undefined || !isSocket(socketFd)) return undefined;
-  if (kind === "socket") return socketTransport(socketFd);
+  if (kind === "socket") return () => socketTransport(socketFd);
   if (kind !== "ring" || memoryFd === undefined) return undefined;
   const memory = ringMemory(memoryFd);
-  return memory && new RingTransport({ memory, side: "plugin", socketFd, poll });
+  return memory && (() => new RingTransport({ memory, side: "plugin", socketFd, poll }));
 }
 
 function ringMemory(fd: number): Uint8Array | undefined {
   try {
-    if (fstatSync(fd).size !== ringMemoryBytes) return undefined;
+    if (Bun.file(fd).size !== ringMemoryBytes) return undefined;
     const memory = mapMemory(fd);
-    closeSync(fd);
+    closeDescriptor(fd);
     return memory;
   } catch {
     return undefined; // the next transport, then
   }
 }
 
-function attachStdio(answer: Uint8Array): {
-  readonly transport: Transport;
-  readonly answer: () => void;
-} {
+function attachStdio(answer: Uint8Array): Attachment {
   const { readFd, writeFd, isNonBlocking } = guardStdio();
-  const source = descriptorSource({ fd: readFd });
   return {
-    transport: new StdioTransport(source, { fd: writeFd, isNonBlocking }),
     answer: () => writeWhole(writeFd, answer),
+    connect: () =>
+      new StdioTransport(descriptorSource({ fd: readFd }), { fd: writeFd, isNonBlocking }),
   };
-}
-
-function isSocket(fd: number): boolean {
-  try {
-    return fstatSync(fd).isSocket();
-  } catch {
-    return false;
-  }
 }
 
 function frameTracer(): ConnectionEvents["onFrame"] {
   if (process.env[traceVariable] !== "1") return undefined;
-  const name = basename(process.argv[1] ?? "plugin");
+  const [name] = (process.argv[1] ?? "plugin").split("/").slice(-1);
   return (...frame) => console.error(traceLine(`${name} ${process.pid}`, ...frame));
 }

@@ -1,9 +1,10 @@
 // Keeps a plugin's prints away from the protocol, where the two share stdin and stdout.
 
 import type * as NodeConsole from "node:console";
-import { closeSync, openSync, writeSync } from "node:fs";
 
+import { closeDescriptor, writeDescriptor } from "../process/descriptor.ts";
 import { libc } from "../process/libc.ts";
+import { nodeFs } from "../transport/node-fs.ts";
 
 const retryMs = 1;
 
@@ -25,9 +26,9 @@ export function guardStdio(): ProtocolDescriptors {
   }
   const readFd = c.dup(0);
   const writeFd = c.dup(1);
-  const nothing = openSync("/dev/null", "r");
+  const nothing = nodeFs().openSync("/dev/null", "r");
   c.dup2(nothing, 0);
-  closeSync(nothing);
+  closeDescriptor(nothing);
   c.dup2(2, 1);
   return { readFd, writeFd, isNonBlocking: c.setNonBlocking(writeFd, "write") };
 }
@@ -42,7 +43,7 @@ export function writeWhole(fd: number, bytes: Uint8Array): void {
   let at = 0;
   while (at < bytes.byteLength) {
     try {
-      at += writeSync(fd, bytes, at);
+      at += writeDescriptor(fd, bytes.subarray(at));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
       Bun.sleepSync(retryMs); // until the host has read

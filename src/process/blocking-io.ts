@@ -59,19 +59,16 @@ export function blockingIo(): BlockingIo | undefined {
 
 function load(): BlockingIo | undefined {
   const system = process.platform === "darwin" ? "darwin" : "linux";
-  const library = openLibrary(({ FFIType }) => ({
-    read: { args: [FFIType.i32, FFIType.ptr, FFIType.u64], returns: FFIType.i64_fast },
-    poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
-    waitid: {
-      args: [FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.i32],
-      returns: FFIType.i32,
-    },
-  }));
+  const library = openLibrary({
+    read: { args: ["i32", "ptr", "u32"], returns: "i32" },
+    poll: { args: ["ptr", "u32", "i32"], returns: "i32" },
+    waitid: { args: ["i32", "i32", "ptr", "i32"], returns: "i32" },
+  });
   if (library === undefined) return undefined;
   const { ptr, symbols } = library;
   const results = new DataView(new ArrayBuffer(infoBytes));
   return {
-    read: (fd, buffer) => Number(symbols.read(fd, ptr(buffer), buffer.byteLength)),
+    read: (fd, buffer) => symbols.read(fd, ptr(buffer), buffer.byteLength),
     wait(descriptors, spanMs) {
       const table = new DataView(new ArrayBuffer(Math.max(1, descriptors.length) * pollFdBytes));
       for (const [i, { fd, toWrite }] of descriptors.entries()) {

@@ -1,9 +1,9 @@
 // Memory that the host shares with one plugin.
 
-import { closeSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type * as Os from "node:os";
 
+import { nodeFs } from "../transport/node-fs.ts";
+import { closeDescriptor } from "./descriptor.ts";
 import { libc } from "./libc.ts";
 
 export interface SharedMemory {
@@ -27,7 +27,7 @@ export function createSharedMemory(byteLength: number): SharedMemory | undefined
     fd = libc()?.sealedMemory(byteLength) ?? namelessFile(byteLength);
     return { bytes: mapMemory(fd), fd };
   } catch {
-    if (fd !== undefined) closeSync(fd);
+    if (fd !== undefined) closeDescriptor(fd);
     return undefined;
   }
 }
@@ -39,7 +39,10 @@ export function mapMemory(fd: number): Uint8Array {
 }
 
 function namelessFile(byteLength: number): number {
-  const path = join(tmpdir(), `bun-plug-${process.pid}-${crypto.randomUUID()}`);
+  // Loaded here, since a plugin that maps memory would load it too.
+  const { tmpdir } = require("node:os") as typeof Os;
+  const { openSync, unlinkSync, ftruncateSync } = nodeFs();
+  const path = `${tmpdir()}/bun-plug-${process.pid}-${crypto.randomUUID()}`;
   const fd = openSync(path, "wx+", 0o600);
   unlinkSync(path);
   ftruncateSync(fd, byteLength);

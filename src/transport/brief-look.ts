@@ -1,5 +1,7 @@
 // Looks for something to come, for a moment, before a caller that blocks goes to sleep.
 
+import { nowNs } from "./clock.ts";
+
 // As long as the poller looks.
 const lookNs = 50_000;
 const looksPerClock = 64;
@@ -24,7 +26,7 @@ export class BriefLook {
         return true;
       }
       if (looks % looksPerClock !== 0) continue;
-      const now = Bun.nanoseconds();
+      const now = nowNs();
       if (endNs === 0) endNs = now + lookNs;
       else if (now >= endNs) break;
     }

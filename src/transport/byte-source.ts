@@ -1,9 +1,9 @@
 // Reads what comes in on a descriptor, or on a stream that Bun made.
 
-import { closeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type * as NodeStream from "node:stream";
 
+import { nodeFs } from "./node-fs.ts";
 import { type DescriptorIo, plainBytes } from "./transport.ts";
 
 /** Told what is read. The chunk is borrowed: valid until the call returns. */
@@ -228,7 +228,7 @@ class DescriptorSource implements BlockingSource {
     this.#isClosed = true;
     this.#sink = undefined;
     this.#readable?.destroy();
-    closeSync(this.#fd);
+    nodeFs().closeSync(this.#fd);
   }
 
   #end(cause: Error | undefined): void {

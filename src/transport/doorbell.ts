@@ -1,6 +1,6 @@
 // A socket over which nothing goes but "look": one byte, whatever it is.
 
-import { closeSync } from "node:fs";
+import { nodeFs } from "./node-fs.ts";
 
 import type { DescriptorIo } from "./transport.ts";
 
@@ -57,7 +57,7 @@ export class DoorbellSocket {
     }).catch((error: Error) => {
       gone(error);
       try {
-        closeSync(fd);
+        nodeFs().closeSync(fd);
       } catch {
         // It was not open, which may be what was wrong with it.
       }

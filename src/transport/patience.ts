@@ -1,7 +1,6 @@
 // When one end of a ring is worth looking at, instead of sleeping until the doorbell rings.
 
-import { availableParallelism } from "node:os";
-
+import { nowNs } from "./clock.ts";
 import type { Crowd } from "./crowd.ts";
 
 // How long it is worth looking for an answer.
@@ -11,7 +10,7 @@ const shortPauseNs = 150_000;
 // Whoever has looked in vain lets some occasions pass, twice as many each time, up to so many.
 const maxSkipCount = 31;
 
-const coreCount = availableParallelism();
+const coreCount = navigator.hardwareConcurrency;
 
 export class Patience {
   /** Whether it looks at all. */
@@ -54,19 +53,19 @@ export class Patience {
       this.#skipsLeft -= 1;
       return false;
     }
-    this.#answerUntilNs = Bun.nanoseconds() + answerNs;
+    this.#answerUntilNs = nowNs() + answerNs;
     return true;
   }
 
   /** A request has been answered: another is worth a look, if this one came soon. */
-  expectRequest(nowNs: number): boolean {
+  expectRequest(atNs: number): boolean {
     if (!this.mayLook || this.isCrowded) return false;
     if (this.isRare) {
       this.#requestUntilNs = 0;
     } else if (this.#requestUntilNs === 0 && this.#skipsLeft > 0) {
       this.#skipsLeft -= 1;
     } else {
-      this.#requestUntilNs = nowNs + shortPauseNs;
+      this.#requestUntilNs = atNs + shortPauseNs;
     }
     return this.#requestUntilNs > 0;
   }
@@ -75,10 +74,10 @@ export class Patience {
    * Something was there. `peerBusyCount`: busy connections of the other process, as it says.
    * Returns those of this one.
    */
-  found(nowNs: number, isAwaited: boolean, peerBusyCount: number): number {
-    this.#pauseNs = nowNs - this.#foundNs;
-    this.#foundNs = nowNs;
-    this.#crowd.found(this.#member, nowNs);
+  found(atNs: number, isAwaited: boolean, peerBusyCount: number): number {
+    this.#pauseNs = atNs - this.#foundNs;
+    this.#foundNs = atNs;
+    this.#crowd.found(this.#member, atNs);
     const busyCount = Math.max(1, this.#crowd.busyCount);
     // Both ends come to the same sum: their own process, those at its connections, and those at the
     // other connections of the peer.
@@ -88,7 +87,7 @@ export class Patience {
       this.#requestUntilNs = 0;
     } else {
       if (this.untilNs(isAwaited) > 0) this.#skipCount >>= 1; // it was worth it
-      if (this.#answerUntilNs > 0) this.#answerUntilNs = nowNs + answerNs;
+      if (this.#answerUntilNs > 0) this.#answerUntilNs = atNs + answerNs;
     }
     return busyCount;
   }

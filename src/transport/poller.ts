@@ -4,11 +4,13 @@
 // one. It is looked for only where it lately came soon, and never for longer than `turnNs` before
 // timers, I/O and everything else of the process have their turn.
 
+import { nowNs } from "./clock.ts";
+
 /** Something that may have to be looked at. */
 export interface Pollable {
   /** Takes what is there. Returns whether there was something. Must not throw. */
   poll(): boolean;
-  /** Until when it is worth looking, on the clock of `Bun.nanoseconds()`; 0 if it is not. */
+  /** Until when it is worth looking, on the clock of `nowNs`; 0 if it is not. */
   readonly pollUntilNs: number;
   /** What comes, comes at long intervals: nothing else is near. */
   readonly isRare: boolean;
@@ -55,7 +57,7 @@ export class Poller {
 
   #add(pollable: Pollable): void {
     if (this.#awake.includes(pollable)) return;
-    if (this.#awake.length === 0 && !this.#isTurnDue) this.#turnStartedNs = Bun.nanoseconds();
+    if (this.#awake.length === 0 && !this.#isTurnDue) this.#turnStartedNs = nowNs();
     this.#awake.push(pollable);
   }
 
@@ -89,9 +91,8 @@ export class Poller {
 
   // Once it is over it stays so until the event loop has turned, whoever asks.
   #checkTurn(): boolean {
-    this.#pollCount += 1;
-    this.#isTurnOver ||=
-      this.#pollCount % pollsPerClock === 0 && Bun.nanoseconds() - this.#turnStartedNs > turnNs;
+    this.#pollCount = (this.#pollCount + 1) % pollsPerClock;
+    this.#isTurnOver ||= this.#pollCount === 0 && nowNs() - this.#turnStartedNs > turnNs;
     return this.#isTurnOver;
   }
 
@@ -103,7 +104,7 @@ export class Poller {
   readonly #turn = (): void => {
     this.#isTurnDue = false;
     this.#isTurnOver = false;
-    this.#turnStartedNs = Bun.nanoseconds();
+    this.#turnStartedNs = nowNs();
     this.#run();
   };
 
@@ -129,7 +130,7 @@ export class Poller {
 
   #letSleep(): void {
     this.#vainLooks = 0;
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     for (const pollable of [...this.#awake]) {
       if (pollable.pollUntilNs <= now && pollable.sleep()) this.remove(pollable);
     }

@@ -27,6 +27,10 @@ const controlBytes = 256;
 const dataAt = 4096;
 const words = { written: 0, read: 16, readerSleeps: 32, writerWaits: 48, busy: 49 };
 
+// Up to here a loop over words is the faster way to copy: it takes a fourth of what a view and `set`
+// take for a small frame.
+const maxLoopBytes = 128;
+
 /** Bytes of one ring. A power of two. */
 export const ringBytes = 1024 * 1024;
 
@@ -53,9 +57,9 @@ function controlOf(memory: Uint8Array, index: number): Int32Array {
   );
 }
 
-// A count that the other process has stored.
-function load(control: Int32Array, word: number): number {
-  return Atomics.load(control, word) >>> 0;
+// For error texts.
+function unsigned(count: number): number {
+  return count >>> 0;
 }
 
 /** The writing end of one ring. */
@@ -63,7 +67,8 @@ export class RingWriter {
   readonly #control: Int32Array;
   readonly #memory: Uint8Array;
   readonly #start: number;
-  // Written, and seen by the other side. Both count all bytes ever, modulo 2^32.
+  // Written, and seen by the other side. Both count all bytes ever, modulo 2^32 and, as code that is
+  // compiled for small integers wants it, with a sign.
   #written = 0;
   #published = 0;
   // What the reader had read when it was last looked at.
@@ -78,15 +83,16 @@ export class RingWriter {
 
   /** Written bytes that the reader had not read when it was last looked at. */
   get unreadBytes(): number {
-    return (this.#written - this.#read) >>> 0;
+    return (this.#written - this.#read) | 0;
   }
 
   /** Looks at how far the reader is. @throws {Error} What it says cannot be. */
   look(): void {
-    const read = load(this.#control, words.read);
-    if ((this.#written - read) >>> 0 > ringBytes) {
+    const read = Atomics.load(this.#control, words.read);
+    const unreadBytes = (this.#written - read) | 0;
+    if (unreadBytes < 0 || unreadBytes > ringBytes) {
       throw new Error(
-        `the other side has read up to ${read} of a ring of which ${this.#written} are written`,
+        `the other side has read up to ${unsigned(read)} of a ring of which ${unsigned(this.#written)} are written`,
       );
     }
     this.#read = read;
@@ -109,7 +115,7 @@ export class RingWriter {
   /** The bytes up to `end` have been written to the last {@link place}. */
   written(end: number): void {
     const at = this.#written & (ringBytes - 1);
-    this.#written = (this.#written + end - this.#start - at) >>> 0;
+    this.#written = (this.#written + end - this.#start - at) | 0;
   }
 
   /** Copies as much as there is room for, and returns how much that was. */
@@ -120,16 +126,16 @@ export class RingWriter {
     const first = Math.min(byteCount, ringBytes - at);
     this.#memory.set(bytes.subarray(from, from + first), this.#start + at);
     this.#memory.set(bytes.subarray(from + first, from + byteCount), this.#start);
-    this.#written = (this.#written + byteCount) >>> 0;
+    this.#written = (this.#written + byteCount) | 0;
     return byteCount;
   }
 
   /** Lets the reader see what is written. Returns how many bytes are new to it. */
   publish(): number {
-    const byteCount = (this.#written - this.#published) >>> 0;
+    const byteCount = (this.#written - this.#published) | 0;
     if (byteCount === 0) return 0;
     this.#published = this.#written;
-    Atomics.store(this.#control, words.written, this.#written | 0);
+    Atomics.store(this.#control, words.written, this.#written);
     return byteCount;
   }
 
@@ -164,27 +170,31 @@ export class RingWriter {
 /** The reading end of one ring. */
 export class RingReader {
   readonly #control: Int32Array;
+  readonly #memory: Uint8Array;
+  readonly #words: Int32Array;
   readonly #start: number;
   #read = 0;
 
   constructor(memory: Uint8Array, index: number) {
     this.#control = controlOf(memory, index);
+    this.#memory = memory;
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength >> 2);
     this.#start = dataAt + index * ringBytes;
   }
 
   /** Bytes that can be read. @throws {Error} What the other side says cannot be. */
   get byteCount(): number {
-    const written = load(this.#control, words.written);
-    const byteCount = (written - this.#read) >>> 0;
-    if (byteCount <= ringBytes) return byteCount;
+    const written = Atomics.load(this.#control, words.written);
+    const byteCount = (written - this.#read) | 0;
+    if (byteCount >= 0 && byteCount <= ringBytes) return byteCount;
     throw new Error(
-      `the other side has written up to ${written} of a ring of which ${this.#read} are read`,
+      `the other side has written up to ${unsigned(written)} of a ring of which ${unsigned(this.#read)} are read`,
     );
   }
 
   /** How many connections of the other process are busy, if it is to be believed. */
   get busyCount(): number {
-    return load(this.#control, words.busy);
+    return Atomics.load(this.#control, words.busy);
   }
 
   /** Where in the memory the next byte is. */
@@ -197,10 +207,27 @@ export class RingReader {
     return ringBytes - (this.#read & (ringBytes - 1));
   }
 
+  /**
+   * Copies so many bytes from {@link at}, which are all there, to the front of `chunk`; `words` is
+   * the same memory. Returns where in the chunk they begin: a few others may come before and behind.
+   */
+  copy(byteCount: number, chunk: Uint8Array, words: Int32Array): number {
+    const { at } = this;
+    if (byteCount > maxLoopBytes) {
+      chunk.set(this.#memory.subarray(at, at + byteCount));
+      return 0;
+    }
+    const end = (at + byteCount + 3) >> 2;
+    for (let from = at >> 2, to = 0; from < end; from++, to++) {
+      words[to] = this.#words[from] as number;
+    }
+    return at & 3;
+  }
+
   /** Gives the room of so many bytes back. */
   advance(byteCount: number): void {
-    this.#read = (this.#read + byteCount) >>> 0;
-    Atomics.store(this.#control, words.read, this.#read | 0);
+    this.#read = (this.#read + byteCount) | 0;
+    Atomics.store(this.#control, words.read, this.#read);
   }
 
   /** After {@link advance}: whether the writer waits for room. It is told once. */

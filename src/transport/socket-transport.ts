@@ -3,8 +3,7 @@
 // Three system calls a round trip where the two streams of stdio need eight, and both stdout and
 // stderr of the plugin stay free for its own prints.
 
-import { closeSync } from "node:fs";
-
+import { nodeFs } from "./node-fs.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import {
   type BlockingTransport,
@@ -54,7 +53,7 @@ export function socketTransport(fd: number): Transport {
   connectDescriptor({ fd, socket: transport.handler }).catch((error: Error) => {
     transport.handler.close(undefined, error);
     try {
-      closeSync(fd);
+      nodeFs().closeSync(fd);
     } catch {
       // It was not open, which may be what was wrong with it.
     }

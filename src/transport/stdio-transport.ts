@@ -3,9 +3,8 @@
 // They may be FIFOs or sockets. The handshake and wire 1 run on them; wire 2 does where nothing
 // better is to be had.
 
-import { closeSync, writeSync } from "node:fs";
-
 import type { BlockingSource, ByteSource } from "./byte-source.ts";
+import { nodeFs } from "./node-fs.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { BlockingTransport, DescriptorIo, Receiver } from "./transport.ts";
 
@@ -139,7 +138,7 @@ export class StdioTransport implements BlockingTransport {
     try {
       while (this.#out.byteCount > 0) {
         const { buffer, head, byteCount } = this.#out;
-        const taken = writeSync(this.#fd as number, buffer, head, byteCount);
+        const taken = nodeFs().writeSync(this.#fd as number, buffer, head, byteCount);
         this.#count(taken);
         this.#out.taken(taken);
       }
@@ -213,7 +212,7 @@ export class StdioTransport implements BlockingTransport {
     // What it still holds it tries to deliver; that fails when the peer goes, and is not news.
     const ended = this.#sink?.end();
     if (ended instanceof Promise) ended.catch(() => {});
-    if (this.#fd !== undefined) closeSync(this.#fd);
+    if (this.#fd !== undefined) nodeFs().closeSync(this.#fd);
   }
 
   close(): void {

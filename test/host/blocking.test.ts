@@ -271,16 +271,16 @@ describe("a call that blocks", () => {
       const kv = loadKVSync(fixture("printing"), { ...variant, logger });
       expect(text(kv.get("flood 1000000"))).toBe("1000000");
       await pluginOf(kv).close();
-      const wanted = ["x".repeat(1023)];
-      const flood = lines.filter(({ text }) => text.startsWith("xx"));
-      expect([...new Set(flood.map(({ text }) => text))]).toEqual(wanted);
-      const streams = (name: string): number =>
-        flood.filter(({ stream }) => stream === name).length;
-      const half = Math.ceil(1_000_000 / 2048);
+      // The plugin's own ways of printing overtake each other, so lines may be mixed.
+      const printed = (name: string): number =>
+        lines
+          .filter(({ stream }) => stream === name)
+          .reduce((sum, { text }) => sum + [...text.matchAll(/x/g)].length, 0);
+      const half = 1023 * Math.ceil(1_000_000 / 2048);
       // Where the protocol is on stdout, prints go to stderr.
       const isShared = variant.transport === "stdio";
-      expect(streams("stderr")).toBe(isShared ? 2 * half : half);
-      expect(streams("stdout")).toBe(isShared ? 0 : half);
+      expect(printed("stderr")).toBe(isShared ? 2 * half : half);
+      expect(printed("stdout")).toBe(isShared ? 0 : half);
     }, blocking));
 
   test("does not go through interceptors, and says so", async () => {

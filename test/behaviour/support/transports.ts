@@ -68,9 +68,9 @@ export async function hostEvents(client: Client): Promise<string> {
 
 /** Looks at the books of the host's connection, also when the plugin is gone. */
 export function hostBooks(client: Client): () => Books {
-  const connection = (pluginOf(client) as unknown as CallTarget).connection(
-    undefined,
-  ) as Connection;
+  const connection = (
+    pluginOf(client) as unknown as { readonly process: CallTarget }
+  ).process.connection(undefined) as Connection;
   return () => booksOf(connection);
 }
 

@@ -91,7 +91,9 @@ export async function referencesSettleTo(
 
 /** The host's end of the connection. It can be looked at when the plugin is gone. */
 export function connectionOf({ handle }: Sides): Connection {
-  return (handle as unknown as CallTarget).connection(undefined) as Connection;
+  return (handle as unknown as { readonly process: CallTarget }).process.connection(
+    undefined,
+  ) as Connection;
 }
 
 /** Waits until nothing is in flight and no id, deadline or credit is taken. */
