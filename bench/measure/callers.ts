@@ -1,5 +1,6 @@
 // Callers who each place their next call when the last one has been answered, for a span of time.
 
+import { nowNs } from "./clock.ts";
 import { Latencies } from "./latencies.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Job } from "./sample.ts";
@@ -22,13 +23,13 @@ export async function keepInFlight(
   seconds: number,
   onTimed: OnTimed = () => {},
 ): Promise<{ readonly callCount: number; readonly seconds: number }> {
-  const start = Bun.nanoseconds();
+  const start = nowNs();
   const end = start + seconds * 1e9;
   const callCount =
     callerCount === 1
       ? await oneAfterTheOther(call, start, end, onTimed)
       : await manyAtOnce(call, callerCount, end, onTimed);
-  return { callCount, seconds: (Bun.nanoseconds() - start) / 1e9 };
+  return { callCount, seconds: (nowNs() - start) / 1e9 };
 }
 
 /** The end of a call is the start of the next, so one look at the clock times each of them. */
@@ -41,7 +42,7 @@ async function oneAfterTheOther(
   let callCount = 0;
   for (let last = start; last < end; callCount++) {
     await call();
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     onTimed(last, now);
     last = now;
   }
@@ -63,9 +64,9 @@ async function manyAtOnce(
         await call();
         continue;
       }
-      const startNs = Bun.nanoseconds();
+      const startNs = nowNs();
       await call();
-      const endNs = Bun.nanoseconds();
+      const endNs = nowNs();
       onTimed(startNs, endNs);
       isOver ||= endNs >= end;
     }

@@ -7,6 +7,7 @@ import { defaultLimits } from "../../src/call/limits.ts";
 import { smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
 import { keepInFlight } from "./callers.ts";
+import { nowNs } from "./clock.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 
@@ -16,15 +17,15 @@ export async function fairness(subject: Subject, job: Job): Promise<Sample> {
   await keepInFlight(() => subject.get(smallKey), 1, job.warmUpSeconds);
   const load = await startLoad(subject, job.mode);
   const latencies = new Latencies();
-  const start = Bun.nanoseconds();
+  const start = nowNs();
   const end = start + job.seconds * 1e9;
   for (let last = start; last < end;) {
     await subject.get(smallKey);
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     latencies.record(now - last);
     last = now;
   }
-  const seconds = (Bun.nanoseconds() - start) / 1e9;
+  const seconds = (nowNs() - start) / 1e9;
   const metrics = load.metrics(seconds);
   await load.stop();
   return {

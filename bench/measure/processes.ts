@@ -2,6 +2,7 @@
 
 import { heldKey, smallKey } from "../peer/store.ts";
 import type { HostModule } from "../peer/subject.ts";
+import { nowNs } from "./clock.ts";
 import { Latencies } from "./latencies.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Job, Sample } from "./sample.ts";
@@ -11,15 +12,15 @@ import { cpuNs, proportionalBytes, residentBytes, untilQuiet, watchMemory } from
 export async function start(host: HostModule, job: Job): Promise<Sample> {
   const latencies = new Latencies();
   let transport = "";
-  const end = Bun.nanoseconds() + job.seconds * 1e9;
+  const end = nowNs() + job.seconds * 1e9;
   do {
-    const from = Bun.nanoseconds();
+    const from = nowNs();
     const subject = await host.open(job.command, job.variant);
     await subject.get(smallKey);
-    latencies.record(Bun.nanoseconds() - from);
+    latencies.record(nowNs() - from);
     transport = subject.transport;
     await subject[Symbol.asyncDispose]();
-  } while (job.mode !== "once" && Bun.nanoseconds() < end);
+  } while (job.mode !== "once" && nowNs() < end);
   return { transport, latencies: latencies.encoded(), metrics: {} };
 }
 

@@ -14,6 +14,7 @@
 import { smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
 import { keepInFlight } from "./callers.ts";
+import { nowNs } from "./clock.ts";
 import { Latencies } from "./latencies.ts";
 import type { Job, Sample } from "./sample.ts";
 import { untilQuiet, watchCpu } from "./usage.ts";
@@ -36,16 +37,16 @@ export async function rate(subject: Subject, job: Job): Promise<Sample> {
   let placed = 0;
   let answered = 0;
   const cpu = watchCpu(subject.pid);
-  const start = Bun.nanoseconds();
+  const start = nowNs();
   const place = async (): Promise<void> => {
     const dueNs = start + placed++ * intervalNs;
     await subject.get(smallKey);
-    latencies.record(Bun.nanoseconds() - dueNs);
+    latencies.record(nowNs() - dueNs);
     answered += 1;
     if (answered === callCount) finished.resolve();
   };
   const turn = (): void => {
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     while (
       placed < callCount &&
       placed - answered < maxUnanswered &&
@@ -57,7 +58,7 @@ export async function rate(subject: Subject, job: Job): Promise<Sample> {
   };
   turn();
   await finished.promise;
-  const seconds = (Bun.nanoseconds() - start) / 1e9;
+  const seconds = (nowNs() - start) / 1e9;
   // The host's is that of spinning.
   const { host_cpu_ns: _, ...cpuOfPlugin } = cpu(callCount);
   return {
@@ -76,19 +77,19 @@ export async function rare(subject: Subject, job: Job): Promise<Sample> {
   const latencies = new Latencies();
   const pace = async (seconds: number): Promise<void> => {
     const pauseMs = 1_000 / job.perSecond;
-    for (const end = Bun.nanoseconds() + seconds * 1e9; Bun.nanoseconds() < end;) {
+    for (const end = nowNs() + seconds * 1e9; nowNs() < end;) {
       await Bun.sleep(pauseMs);
-      const from = Bun.nanoseconds();
+      const from = nowNs();
       await subject.get(smallKey);
-      latencies.record(Bun.nanoseconds() - from);
+      latencies.record(nowNs() - from);
     }
   };
   await pace(pacedSeconds);
   latencies.clear();
   const cpu = watchCpu(subject.pid);
-  const start = Bun.nanoseconds();
+  const start = nowNs();
   await pace(job.seconds);
-  const seconds = (Bun.nanoseconds() - start) / 1e9;
+  const seconds = (nowNs() - start) / 1e9;
   return {
     transport: subject.transport,
     latencies: latencies.encoded(),

@@ -3,6 +3,7 @@
 
 import { elements } from "../peer/store.ts";
 import type { StreamSubject, Subject } from "../peer/subject.ts";
+import { nowNs } from "./clock.ts";
 import type { Job, Sample } from "./sample.ts";
 import { watchCpu } from "./usage.ts";
 
@@ -14,13 +15,13 @@ export async function stream(subject: Subject, job: Job): Promise<Sample> {
   const run = runOf(subject.stream, job);
   const count = await warmUp(run, job);
   const cpu = watchCpu(subject.pid);
-  const start = Bun.nanoseconds();
+  const start = nowNs();
   let total = 0;
   let seconds = 0;
   while (seconds < job.seconds) {
     await run(count);
     total += count;
-    seconds = (Bun.nanoseconds() - start) / 1e9;
+    seconds = (nowNs() - start) / 1e9;
   }
   return {
     transport: subject.transport,
@@ -37,11 +38,11 @@ async function warmUp(
   run: (count: number) => Promise<void>,
   { seconds, warmUpSeconds }: Job,
 ): Promise<number> {
-  const end = Bun.nanoseconds() + warmUpSeconds * 1e9;
+  const end = nowNs() + warmUpSeconds * 1e9;
   for (let count = firstCount; ;) {
-    const start = Bun.nanoseconds();
+    const start = nowNs();
     await run(count);
-    const now = Bun.nanoseconds();
+    const now = nowNs();
     if (now - start < (seconds / partsOfSpan) * 1e9) count *= 2;
     else if (now >= end) return count;
   }

@@ -7,6 +7,7 @@
 import { laterKey, smallKey } from "../peer/store.ts";
 import type { Subject } from "../peer/subject.ts";
 import { keepInFlight, measureLoad, type OnTimed } from "./callers.ts";
+import { nowNs } from "./clock.ts";
 import type { Job, Sample } from "./sample.ts";
 
 const smallBytes = 16;
@@ -31,12 +32,12 @@ function blockingLoad({ own }: Subject) {
   const getSync = own?.getSync;
   if (getSync === undefined) throw new Error("has no blocking calls");
   return async (seconds: number, onTimed: OnTimed) => {
-    const start = Bun.nanoseconds();
+    const start = nowNs();
     const end = start + seconds * 1e9;
     let [callCount, last] = [0, start];
     for (; last < end; callCount++) {
       check(getSync(smallKey));
-      const now = Bun.nanoseconds();
+      const now = nowNs();
       onTimed(last, now);
       last = now;
     }
