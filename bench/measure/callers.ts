@@ -9,48 +9,52 @@ import { watchCpu } from "./usage.ts";
 /** Called back with the moment before and behind a call that is timed, in nanoseconds. */
 export type OnTimed = (startNs: number, endNs: number) => void;
 
-// With many callers a look at the clock costs as much as a part of a call, so that only some of
-// the calls are timed.
-const timedEvery = 8;
+// With many callers a look at the clock and a note in the histogram cost as much as a call, so that
+// only some of the calls are timed.
+const timedEvery = 32;
 
 /**
  * Keeps `callerCount` calls in flight until `seconds` have passed, and returns how many were
- * answered, and in what time.
+ * answered, and in what time. What they were answered with is checked, and must not be wrong.
  */
-export async function keepInFlight(
-  call: () => Promise<unknown>,
+export async function keepInFlight<T>(
+  call: () => Promise<T>,
   callerCount: number,
   seconds: number,
   onTimed: OnTimed = () => {},
+  check: (result: T) => void = () => {},
 ): Promise<{ readonly callCount: number; readonly seconds: number }> {
   const start = nowNs();
   const end = start + seconds * 1e9;
   const callCount =
     callerCount === 1
-      ? await oneAfterTheOther(call, start, end, onTimed)
-      : await manyAtOnce(call, callerCount, end, onTimed);
+      ? await oneAfterTheOther(call, check, start, end, onTimed)
+      : await manyAtOnce(call, check, callerCount, end, onTimed);
   return { callCount, seconds: (nowNs() - start) / 1e9 };
 }
 
-/** The end of a call is the start of the next, so one look at the clock times each of them. */
-async function oneAfterTheOther(
-  call: () => Promise<unknown>,
+/** Times each call, and nothing of what it takes to note that. */
+async function oneAfterTheOther<T>(
+  call: () => Promise<T>,
+  check: (result: T) => void,
   start: number,
   end: number,
   onTimed: OnTimed,
 ): Promise<number> {
   let callCount = 0;
-  for (let last = start; last < end; callCount++) {
-    await call();
-    const now = nowNs();
-    onTimed(last, now);
-    last = now;
+  for (let from = start; from < end; callCount++) {
+    const result = await call();
+    const to = nowNs();
+    check(result);
+    onTimed(from, to);
+    from = nowNs();
   }
   return callCount;
 }
 
-async function manyAtOnce(
-  call: () => Promise<unknown>,
+async function manyAtOnce<T>(
+  call: () => Promise<T>,
+  check: (result: T) => void,
   callerCount: number,
   end: number,
   onTimed: OnTimed,
@@ -61,12 +65,13 @@ async function manyAtOnce(
     while (!isOver) {
       callCount += 1;
       if (callCount % timedEvery !== 0) {
-        await call();
+        check(await call());
         continue;
       }
       const startNs = nowNs();
-      await call();
+      const result = await call();
       const endNs = nowNs();
+      check(result);
       onTimed(startNs, endNs);
       isOver ||= endNs >= end;
     }

@@ -23,8 +23,8 @@ export async function unary(subject: Subject, job: Job): Promise<Sample> {
 
 function loadOf(subject: Subject, { mode, inFlight }: Job) {
   const get = wayOf(subject, mode);
-  const call = async (): Promise<void> => check(await get());
-  return (seconds: number, onTimed: OnTimed) => keepInFlight(call, inFlight, seconds, onTimed);
+  return (seconds: number, onTimed: OnTimed) =>
+    keepInFlight(get, inFlight, seconds, onTimed, check);
 }
 
 /** One after the other, and nothing else gets a turn in between. */
@@ -34,14 +34,15 @@ function blockingLoad({ own }: Subject) {
   return async (seconds: number, onTimed: OnTimed) => {
     const start = nowNs();
     const end = start + seconds * 1e9;
-    let [callCount, last] = [0, start];
-    for (; last < end; callCount++) {
-      check(getSync(smallKey));
-      const now = nowNs();
-      onTimed(last, now);
-      last = now;
+    let [callCount, from] = [0, start];
+    for (; from < end; callCount++) {
+      const result = getSync(smallKey);
+      const to = nowNs();
+      check(result);
+      onTimed(from, to);
+      from = nowNs();
     }
-    return { callCount, seconds: (last - start) / 1e9 };
+    return { callCount, seconds: (from - start) / 1e9 };
   };
 }
 

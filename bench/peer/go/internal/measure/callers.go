@@ -42,18 +42,18 @@ func keepInFlight(call call, callers int, span time.Duration, into *latencies) (
 	}
 }
 
-// oneAfterTheOther times each call: its end is the start of the next.
+// oneAfterTheOther times each call, and nothing of what it takes to note that.
 func oneAfterTheOther(call call, end time.Time, into *latencies) (count int, err error) {
 	ctx := context.Background()
-	for last := time.Now(); last.Before(end); count++ {
+	for from := time.Now(); from.Before(end); count++ {
 		if err := call(ctx); err != nil {
 			return count, err
 		}
 		now := time.Now()
 		if into != nil {
-			into.record(now.Sub(last))
+			into.record(now.Sub(from))
 		}
-		last = now
+		from = time.Now()
 	}
 	return count, nil
 }
