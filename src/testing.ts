@@ -13,7 +13,7 @@ import {
   type LoadOptions,
 } from "./host/load-options.ts";
 import { makeClient, wantedServices } from "./host/load-plugin.ts";
-import { type BlockingParts, callBlocking } from "./host/blocking-call.ts";
+import { BlockingCaller, type BlockingParts } from "./host/blocking-call.ts";
 import { pingWithin, type PluginProcess, type PluginStats } from "./host/plugin-handle.ts";
 import { agreedVersions, connectWire2, offeredServices } from "./host/start-plugin.ts";
 import { checkedRunOptions, type RunOptions } from "./plugin/run-options.ts";
@@ -115,6 +115,7 @@ class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, Blockin
   readonly #servingEnded: Promise<void>;
   readonly #drainTimeoutMs: number;
   readonly #closed = Promise.withResolvers<PlugError>();
+  readonly #blocking = new BlockingCaller(this);
   #attached: TestedParts | undefined;
   #closing: Promise<void> | undefined;
 
@@ -192,7 +193,7 @@ class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, Blockin
   ): R {
     const parent = options === undefined ? undefined : parentOf(options);
     const connection = this.connection(parent);
-    return callBlocking(this, connection, route, writer, value, reader, options);
+    return this.#blocking.call(connection, route, writer, value, reader, options);
   }
 
   died(): void {}

@@ -3,6 +3,7 @@
 // They take turns, one frame each, and only while the transport is not congested; small frames go
 // in between. So a message of 100 MiB delays a call of 16 bytes by a few frames, and no more.
 
+import { blocked } from "../call/blocked.ts";
 import { FrameFlag, FrameKind, headerBytes, writeHeader } from "../frame/frame-header.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { textOf } from "../error/text-of.ts";
@@ -76,11 +77,13 @@ export class BulkQueue {
 
   /** Hands pieces to the transport until it is congested, nothing is left, or it is time for others. */
   pump(): void {
-    if (this.#isTurnDue) return;
+    // Whoever blocks gets no turn of the event loop, and waits for nothing else.
+    const { isBlocked } = blocked;
+    if (this.#isTurnDue && !isBlocked) return;
     const { sent, unsentBytes } = this.#transport;
     const end = sent.byteCount + unsentBytes + turnBytes;
     while (this.#queue.length > 0 && !this.#transport.isCongested) {
-      if (sent.byteCount + this.#transport.unsentBytes >= end) {
+      if (!isBlocked && sent.byteCount + this.#transport.unsentBytes >= end) {
         this.#goOnInATurn();
         return;
       }

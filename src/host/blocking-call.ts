@@ -66,53 +66,55 @@ class Outcome {
 const outcomes: Outcome[] = [];
 let depth = 0;
 
-/** Places a call and waits for its end. @throws {PlugError} What it ended with. */
-export function callBlocking<T, R>(
-  parts: BlockingParts,
-  connection: ClientConnection,
-  route: Route,
-  writer: PayloadWriter<T>,
-  value: T,
-  reader: PayloadReader<R>,
-  terms: CallTerms | undefined,
-): R {
-  const wait = waitFor(parts, connection, route);
-  const outcome = (outcomes[depth] ??= new Outcome());
-  depth += 1;
-  blocked.enter();
-  try {
-    const { resolve, reject } = outcome;
-    const call = placeCallFor(connection, route, writer, value, reader, terms, resolve, reject);
-    if (call !== undefined) wait.until(outcome, call);
-  } finally {
-    blocked.leave();
-    depth -= 1;
-    // Something threw that should not have; the call may yet settle, and not for the next one.
-    if (!outcome.isSettled) outcomes.length = depth;
+/** Places the calls that block of one plugin. */
+export class BlockingCaller {
+  readonly #parts: BlockingParts;
+  // Made by the first call.
+  #wait: Wait | undefined;
+
+  constructor(parts: BlockingParts) {
+    this.#parts = parts;
   }
-  return outcome.take() as R;
+
+  /** Places a call and waits for its end. @throws {PlugError} What it ended with. */
+  call<T, R>(
+    connection: ClientConnection,
+    route: Route,
+    writer: PayloadWriter<T>,
+    value: T,
+    reader: PayloadReader<R>,
+    terms: CallTerms | undefined,
+  ): R {
+    if (connection.isReceiving) throw isAnswering(route);
+    const wait = (this.#wait ??= newWait(this.#parts, connection, route));
+    const outcome = (outcomes[depth] ??= new Outcome());
+    depth += 1;
+    blocked.enter();
+    try {
+      const { resolve, reject } = outcome;
+      const call = placeCallFor(connection, route, writer, value, reader, terms, resolve, reject);
+      if (call !== undefined) wait.until(outcome, call);
+    } finally {
+      blocked.leave();
+      depth -= 1;
+      // Something threw that should not have; the call may yet settle, and not for the next one.
+      if (!outcome.isSettled) outcomes.length = depth;
+    }
+    return outcome.take() as R;
+  }
 }
 
-const waits = new WeakMap<BlockingParts, Wait>();
-
-// @throws {PlugError} `failed_precondition` or `unimplemented`: it cannot be waited here.
-function waitFor(parts: BlockingParts, connection: ClientConnection, route: Route): Wait {
-  if (connection.isReceiving) {
-    throw new PlugError(
-      "failed_precondition",
-      `${route.service}.${route.method} cannot block here, where a call of the same plugin is being answered; await it instead`,
-    );
-  }
-  let wait = waits.get(parts);
-  if (wait === undefined) {
-    wait = newWait(parts, connection, `${route.service}.${route.method}`);
-    waits.set(parts, wait);
-  }
-  return wait;
+function isAnswering({ service, method }: Route): PlugError {
+  return new PlugError(
+    "failed_precondition",
+    `${service}.${method} cannot block here, where a call of the same plugin is being answered; await it instead`,
+  );
 }
 
-function newWait(parts: BlockingParts, connection: ClientConnection, name: string): Wait {
+// @throws {PlugError} `unimplemented`: nobody can wait here.
+function newWait(parts: BlockingParts, connection: ClientConnection, route: Route): Wait {
   const { transport } = parts;
+  const name = `${route.service}.${route.method}`;
   if (!canBlock(transport)) {
     throw new PlugError(
       "unimplemented",

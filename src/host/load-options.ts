@@ -97,7 +97,8 @@ export interface LoadOptions extends PeerOptions {
 
   /**
    * Looks for answers in shared memory for up to 50 µs before the process sleeps, where they lately
-   * came that soon. It is never done where there is one core.
+   * came that soon, and for up to 200 µs in the middle of a long message. The event loop has its turn
+   * every 50 µs. It is never done where there is one core, or more busy plugins than cores.
    *
    * @defaultValue true
    */

@@ -17,7 +17,7 @@ import type { Ref } from "../rpc/ref.ts";
 import type { Service } from "../rpc/service.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import type { Transport } from "../transport/transport.ts";
-import { type BlockingParts, callBlocking, endsBlocking } from "./blocking-call.ts";
+import { BlockingCaller, type BlockingParts, endsBlocking } from "./blocking-call.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import type { StartedPlugin } from "./start-plugin.ts";
 
@@ -114,6 +114,7 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
   // What is known of a death comes in by and by; nobody closes before it is there.
   #dying: Promise<void> | undefined;
   #isReferenced = true;
+  readonly #blocking = new BlockingCaller(this);
   // What the plugin said when it stopped to take new calls.
   #drainReason: PlugError | undefined;
 
@@ -188,7 +189,7 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
   ): R {
     const parent = options === undefined ? undefined : parentOf(options);
     const connection = this.connection(parent);
-    return callBlocking(this, connection, route, writer, value, reader, options);
+    return this.#blocking.call(connection, route, writer, value, reader, options);
   }
 
   died(io: BlockingIo): void {

@@ -64,11 +64,14 @@ export class RingTransport implements BlockingTransport, Pollable {
   #isWaiting = false;
   #receiver: Receiver | undefined;
   #isDelivering = false;
+  #isBlocking = false;
   // Something was taken, and nothing has gone out since: perhaps a request that is being answered.
   #isAnswerDue = false;
   // What was taken last was a request, and has been answered.
   #hasAnswered = false;
   #isPeerGone = false;
+  // What the peer did that cannot be. It is the end, in a moment.
+  #fault: Error | undefined;
   #end: { readonly cause: Error | undefined } | undefined;
   #isClosed = false;
 
@@ -231,11 +234,14 @@ export class RingTransport implements BlockingTransport, Pollable {
       this.#ended(error as Error);
       return false;
     }
-    if (isFound) this.#found(wasAwaited);
+    // Whoever blocks looks by rules of its own, see brief-look.ts.
+    if (isFound && !this.#isBlocking) this.#found(wasAwaited);
     return isFound;
   }
 
   takeNow(): boolean {
+    this.#isBlocking = true;
+    if (this.#fault !== undefined) this.#ended(this.#fault);
     const { mayLook, isCrowded } = this.#patience;
     return mayLook && !isCrowded ? this.#look.until(this.#lookNow) : this.poll();
   }
@@ -254,7 +260,8 @@ export class RingTransport implements BlockingTransport, Pollable {
   }
 
   resume(): void {
-    if (!this.#isClosed && this.#end === undefined) this.#awake();
+    this.#isBlocking = false;
+    if (!this.#isClosed && this.#end === undefined && !poller.isAwake(this)) this.#awake();
   }
 
   sleep(): boolean {
@@ -291,6 +298,8 @@ export class RingTransport implements BlockingTransport, Pollable {
 
   // Not at once: this is called from the middle of whatever the layer above does.
   #endSoon(error: Error): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = error;
     setImmediate(() => this.#ended(error));
   }
 

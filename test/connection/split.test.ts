@@ -4,6 +4,7 @@ import { heapStats } from "bun:jsc";
 
 import { describe, expect, test } from "bun:test";
 
+import { blocked } from "../../src/call/blocked.ts";
 import { FrameFlag, FrameKind } from "../../src/frame/frame-header.ts";
 import { PartialBytes } from "../../src/connection/partial-bytes.ts";
 import { Reassembly } from "../../src/connection/reassembly.ts";
@@ -127,6 +128,19 @@ describe("a message of more than 64 KiB", () => {
     }
 
     expect(Math.max(...perTurn)).toBeLessThan(640 * 1024);
+  });
+
+  test("goes out at once where a caller blocks, who gives nobody a turn", async () => {
+    for (const turns of [0, 1]) {
+      const peer = scripted({ limits, peerLimits: limits });
+      void peer.call(patternBytes(2 * mib));
+      for (let i = 0; i < turns; i++) await new Promise(setImmediate);
+      blocked.enter();
+      peer.connection.flush();
+      blocked.leave();
+
+      expect(peer.transport.sent.byteCount).toBeGreaterThan(2 * mib);
+    }
   });
 
   test("delays a call of 16 bytes by a few frames, and not by 16 MiB", async () => {

@@ -363,6 +363,19 @@ describe("a plugin that dies while a call blocks", () => {
       await pluginOf(kv).closed;
     }, blocking));
 
+  test("says that it has read what nobody has written", () =>
+    inEveryVariant(
+      async (variant) => {
+        const kv = loadKVSync(dying, { ...variant, ...spans, logger: false });
+        expect(text(kv.get("lies"))).toBe("soon");
+        Bun.sleepSync(100);
+        const error = thrown(() => kv.put("k", new Uint8Array(4_000_000)));
+        expect(error.code).toBe("plugin_exited");
+        await pluginOf(kv).closed;
+      },
+      blocking.slice(0, 1),
+    ));
+
   test("breaks the protocol", () =>
     inEveryVariant(async (variant) => {
       const kv = loadKVSync(dying, { ...variant, ...spans, logger: false });
