@@ -8,7 +8,7 @@ type Task = () => void;
 
 class Blocked {
   #depth = 0;
-  #tasks: Task[] = [];
+  readonly #tasks: Task[] = [];
 
   /** Somebody blocks: nothing that takes a turn of the event loop can be done. */
   get isBlocked(): boolean {
@@ -32,10 +32,10 @@ class Blocked {
 
   /** Runs what has been added. Returns whether there was something. */
   run(): boolean {
-    if (this.#tasks.length === 0) return false;
-    const tasks = this.#tasks;
-    this.#tasks = [];
-    for (const task of tasks) task();
+    let task = this.#tasks.shift();
+    if (task === undefined) return false;
+    // One by one: a task that blocks in its turn must find those behind it.
+    for (; task !== undefined; task = this.#tasks.shift()) task();
     return true;
   }
 }

@@ -136,6 +136,8 @@ class Wait {
   readonly #connection: ClientConnection;
   readonly #transport: BlockingTransport;
   readonly #io: BlockingIo;
+  // What it has started may print on when it has ended.
+  #lookForEndAtMs = 0;
 
   constructor(
     parts: BlockingParts,
@@ -152,13 +154,18 @@ class Wait {
   until(outcome: Outcome, call: OutgoingCall): void {
     const connection = this.#connection;
     connection.flush();
-    while (!outcome.isSettled) {
-      if (this.#parts.isTransportEnded) this.#parts.died(this.#io);
-      else if (!this.#transport.takeNow(this.#io)) this.#sleep(call);
-      // Handlers of this side, and then what they have answered.
-      if (blocked.run()) connection.flush();
+    try {
+      while (!outcome.isSettled) {
+        if (this.#parts.isTransportEnded) this.#parts.died(this.#io);
+        else if (!this.#transport.takeNow(this.#io)) this.#sleep(call);
+        // Also where something comes all the time.
+        else if (call.hasDeadline && call.deadlineAt <= performance.now()) call.due();
+        // Handlers of this side, and then what they have answered.
+        if (blocked.run()) connection.flush();
+      }
+    } finally {
+      this.#transport.resume();
     }
-    this.#transport.resume();
   }
 
   #sleep(call: OutgoingCall): void {
@@ -174,7 +181,10 @@ class Wait {
     }
     const transport = this.#transport;
     const isReady = waitForOutput(child, transport, this.#io, Math.min(leftMs, lookForEndMs));
-    if (isReady || child.endNow(this.#io) === undefined) return;
+    const now = performance.now();
+    if (isReady && now < this.#lookForEndAtMs) return;
+    this.#lookForEndAtMs = now + lookForEndMs;
+    if (child.endNow(this.#io) === undefined) return;
     if (!transport.takeNow(this.#io)) this.#parts.died(this.#io);
   }
 }

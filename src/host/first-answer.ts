@@ -101,6 +101,7 @@ export function failureBlocking(
   child.kill("SIGKILL");
   endsBlocking(child, stdio, io, killedWithinMs);
   stdio.close();
+  child.closeStderr();
   return described(error, program, asked, end, child.stderrTail);
 }
 

@@ -16,7 +16,7 @@ import type { PeerServices } from "../rpc/peer-services.ts";
 import type { Ref } from "../rpc/ref.ts";
 import type { Service } from "../rpc/service.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
-import type { Transport } from "../transport/transport.ts";
+import { canBlock, type Transport } from "../transport/transport.ts";
 import { BlockingCaller, type BlockingParts, endsBlocking } from "./blocking-call.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
 import type { StartedPlugin } from "./start-plugin.ts";
@@ -217,7 +217,18 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
     };
   }
 
-  ping(options: { readonly timeoutMs?: number | undefined } = {}): Promise<number> {
+  // @throws {PlugError} `unimplemented`: what it answers is read by calls that block alone.
+  #checkLoop(): void {
+    const { transport } = this.#parts;
+    if (transport.kind !== "stdio" || !canBlock(transport)) return;
+    throw new PlugError(
+      "unimplemented",
+      `plugin "${this.name}" was loaded by load…Sync and is connected by stdio: nothing of it can be awaited`,
+    );
+  }
+
+  async ping(options: { readonly timeoutMs?: number | undefined } = {}): Promise<number> {
+    this.#checkLoop();
     return pingWithin(this.#parts.connection, this.name, options.timeoutMs);
   }
 
@@ -226,6 +237,7 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
   }
 
   resolve<C extends object>(service: Service<C, never>, ref: Ref | undefined): C & AsyncDisposable {
+    this.#checkLoop();
     const table = service as unknown as Service<object, object>;
     return this.#peer.resolve(table, ref) as C & AsyncDisposable;
   }

@@ -66,9 +66,19 @@ function load(): BlockingIo | undefined {
   });
   if (library === undefined) return undefined;
   const { ptr, symbols } = library;
+  const one = new DataView(new ArrayBuffer(pollFdBytes));
+  const isReadable = (fd: number): boolean => {
+    one.setInt32(0, fd, true);
+    one.setInt16(eventsAt, pollIn, true);
+    return symbols.poll(ptr(one), 1, 0) > 0;
+  };
   const results = new DataView(new ArrayBuffer(infoBytes));
   return {
-    read: (fd, buffer) => symbols.read(fd, ptr(buffer), buffer.byteLength),
+    // Nothing can be made non-blocking on macOS, see libc.ts.
+    read: (fd, buffer) =>
+      system === "darwin" && !isReadable(fd)
+        ? -1
+        : symbols.read(fd, ptr(buffer), buffer.byteLength),
     wait(descriptors, spanMs) {
       const table = new DataView(new ArrayBuffer(Math.max(1, descriptors.length) * pollFdBytes));
       for (const [i, { fd, toWrite }] of descriptors.entries()) {

@@ -136,6 +136,11 @@ export class Child {
     }
   }
 
+  /** Gives up on its last words. */
+  closeStderr(): void {
+    this.#stderr.close();
+  }
+
   ref(): void {
     this.#process.ref();
     this.#stderr.ref();

@@ -106,9 +106,11 @@ export class Dispatcher implements CallHandler {
       call.fail(error);
       return;
     }
-    if (this.#runningCount < this.#maxRunningHandlers || call.isNested) {
-      if (blocked.isBlocked) this.#runBlocked(entry, call, request);
-      else this.#run(entry, call, request);
+    if (blocked.isBlocked) {
+      // It takes no place: it is through when it returns.
+      this.#runBlocked(entry, call, request);
+    } else if (this.#runningCount < this.#maxRunningHandlers || call.isNested) {
+      this.#run(entry, call, request);
     } else {
       call.defer();
       // One that is given up must not be kept until some stuck handler makes room.

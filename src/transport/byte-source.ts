@@ -190,6 +190,7 @@ class DescriptorSource implements BlockingSource {
 
   // Behind what Bun has read and is about to hand on, and before it reads again.
   #giveSoon(hops: number): void {
+    if (this.#held.length === 0 || this.#isClosed) return;
     if (hops > 0) queueMicrotask(() => this.#giveSoon(hops - 1));
     else if ((this.#readable?.readableLength ?? 0) === 0) this.giveNow();
     else setImmediate(() => this.#giveSoon(0));
@@ -227,6 +228,7 @@ class DescriptorSource implements BlockingSource {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#sink = undefined;
+    this.#held = [];
     this.#readable?.destroy();
     nodeFs().closeSync(this.#fd);
   }

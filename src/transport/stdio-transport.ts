@@ -45,6 +45,7 @@ export class StdioTransport implements BlockingTransport {
   #isBlocked = false;
   #isWriteClosed = false;
   #isClosed = false;
+  #broken: { readonly error: Error; readonly atMs: number } | undefined;
   #brokenTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: ByteSource, target: ByteTarget) {
@@ -115,7 +116,13 @@ export class StdioTransport implements BlockingTransport {
   }
 
   takeNow(io: DescriptorIo): boolean {
-    return this.#blockingSource?.readNow(io) ?? false;
+    if (this.#blockingSource?.readNow(io) === true) return true;
+    const broken = this.#broken;
+    if (broken === undefined || this.#end !== undefined) return false;
+    // No timer has its turn while somebody blocks.
+    if (performance.now() < broken.atMs + brokenGraceMs) return false;
+    this.#ended(broken.error);
+    return true;
   }
 
   willWait(): boolean {
@@ -128,11 +135,6 @@ export class StdioTransport implements BlockingTransport {
 
   resume(): void {}
 
-  /** From now on the event loop reads, and writes what the kernel does not take. */
-  leaveToLoop(): void {
-    this.#blockingSource?.leaveToLoop();
-  }
-
   // One system call, no copy, and the kernel's own word on how much it took.
   #writeDirectly(): void {
     try {
@@ -143,7 +145,7 @@ export class StdioTransport implements BlockingTransport {
         this.#out.taken(taken);
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") this.#broken(error as Error);
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") this.#breakOff(error as Error);
     }
   }
 
@@ -161,10 +163,10 @@ export class StdioTransport implements BlockingTransport {
       this.#isBlocked = true;
       done.then(
         () => this.#unblocked(),
-        (error: Error) => this.#broken(error),
+        (error: Error) => this.#breakOff(error),
       );
     } catch (error) {
-      this.#broken(error as Error);
+      this.#breakOff(error as Error);
     }
   }
 
@@ -178,7 +180,8 @@ export class StdioTransport implements BlockingTransport {
 
   // Nobody reads any more. What the peer said before that may still come in, and so may the end of
   // the process, which says more than a failed write: so this is not news at once.
-  #broken(error: Error): void {
+  #breakOff(error: Error): void {
+    this.#broken ??= { error, atMs: performance.now() };
     this.#out.taken(this.#out.byteCount);
     this.#isWriteClosed = true;
     this.#brokenTimer = setTimeout(() => this.#ended(error), brokenGraceMs);

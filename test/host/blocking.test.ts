@@ -6,7 +6,14 @@ import { join } from "node:path";
 
 import { loadPlugin, loadPluginSync, type PlugError, pluginOf } from "bun-plug";
 
-import { KV, loadKV, loadKVSync, Serializer, testKV } from "../../example/gen/example_plug.ts";
+import {
+  KV,
+  type KVHandler,
+  loadKV,
+  loadKVSync,
+  Serializer,
+  testKV,
+} from "../../example/gen/example_plug.ts";
 import { Desk, loadDesk, loadDeskSync, Logger, type LoggerHandler } from "../peer/gen/peer_plug.ts";
 import { TestDesk } from "../peer/fixture/test-desk.ts";
 import { temporaryFolder } from "../support/compiled.ts";
@@ -175,6 +182,13 @@ describe("a call that blocks", () => {
     expect(error.code).toBe("unimplemented");
     expect(error.message).toContain("load…Sync");
     expect(text(await kv.get("echo y"))).toBe("y");
+  });
+
+  test("is all that can be had on stdio after a load that blocks", async () => {
+    const kv = loadKVSync(about, { transport: "stdio" });
+    expect((await rejection(pluginOf(kv).ping())).code).toBe("unimplemented");
+    expect(text(kv.get("echo x"))).toBe("x");
+    await pluginOf(kv).close();
   });
 
   test("throws what the handler threw, and what does not fit", () =>
@@ -363,6 +377,18 @@ describe("a plugin that dies while a call blocks", () => {
       await pluginOf(kv).closed;
     }, blocking));
 
+  test("does not read any more, though it runs", () =>
+    inEveryVariant(
+      async (variant) => {
+        const kv = loadKVSync(dying, { ...variant, ...spans, logger: false });
+        expect(text(kv.get("deaf"))).toBe("soon");
+        Bun.sleepSync(100);
+        expect(thrown(() => kv.get("echo x")).code).toBe("plugin_exited");
+        await pluginOf(kv).closed;
+      },
+      blocking.filter(({ transport }) => transport === "stdio"),
+    ));
+
   test("says that it has read what nobody has written", () =>
     inEveryVariant(
       async (variant) => {
@@ -430,6 +456,32 @@ describe("a call of the plugin's while the host blocks", () => {
         expect(desk.ask("down 1 echo x")).toBe("x");
         expect(desk.ask("down 21 echo x")).toBe("x");
         await pluginOf(desk).close();
+      }
+    }));
+
+  test("is answered also behind one that blocks in its turn", () =>
+    leavingNothing(async () => {
+      for (const transport of kinds) {
+        const store: KVHandler = {
+          get: (key) => (key === "first" ? kv.get("untilSecond") : bytes(key)),
+          put() {},
+        };
+        const kv = loadKVSync(fixture("pestering"), { transport, offer: [[KV, store]] });
+        expect(text(kv.get("both", { timeoutMs: 5_000 }))).toBe("both");
+        await pluginOf(kv).close();
+      }
+    }));
+
+  test("does not hold up the deadline, however many there are", () =>
+    leavingNothing(async () => {
+      for (const transport of kinds) {
+        const store: KVHandler = { get: (key) => bytes(key), put() {} };
+        const offer = [[KV, store]] as const;
+        const kv = loadKVSync(fixture("pestering"), { transport, offer, ...spans });
+        const startedAt = performance.now();
+        expect(thrown(() => kv.get("pester", { timeoutMs: 100 })).code).toBe("deadline_exceeded");
+        expect(performance.now() - startedAt).toBeLessThan(1_000);
+        await pluginOf(kv).close();
       }
     }));
 
