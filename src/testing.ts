@@ -2,7 +2,7 @@
 
 import "./platform.ts";
 
-import { type ParentCall, parentOf, type Route } from "./call/outgoing-call.ts";
+import type { ParentCall } from "./call/outgoing-call.ts";
 import type { Connection } from "./connection/connection.ts";
 import { PlugError } from "./error/plug-error.ts";
 import { AnswerReader, offerFrame } from "./handshake/host-handshake.ts";
@@ -19,16 +19,13 @@ import { agreedVersions, connectWire2, offeredServices } from "./host/start-plug
 import { checkedRunOptions, type RunOptions } from "./plugin/run-options.ts";
 import { serve, servedServices } from "./plugin/serve.ts";
 import { within } from "./process/within.ts";
-import type { BlockingTarget } from "./rpc/blocking-service.ts";
 import type { CallTarget } from "./rpc/bound-service.ts";
-import type { CallOptions } from "./rpc/call-options.ts";
 import { checkServed } from "./rpc/handler.ts";
 import type { Interceptor } from "./rpc/interceptor.ts";
 import type { PeerOptions } from "./rpc/peer-options.ts";
 import { newOrigin, type PeerServices } from "./rpc/peer-services.ts";
 import type { Ref } from "./rpc/ref.ts";
 import type { Service } from "./rpc/service.ts";
-import type { PayloadReader, PayloadWriter } from "./stream/payload.ts";
 import { memoryTransports } from "./transport/memory-transport.ts";
 import type { Transport } from "./transport/transport.ts";
 
@@ -103,7 +100,7 @@ interface TestedParts {
   readonly versions: Readonly<Record<string, number>>;
 }
 
-class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, BlockingParts {
+class TestedPlugin implements PluginProcess, CallTarget, BlockingParts {
   readonly name: string;
   readonly pid = undefined;
   // There is no process: what has ended has closed the connection already.
@@ -115,7 +112,8 @@ class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, Blockin
   readonly #servingEnded: Promise<void>;
   readonly #drainTimeoutMs: number;
   readonly #closed = Promise.withResolvers<PlugError>();
-  readonly #blocking = new BlockingCaller(this);
+  /** Where the calls of clients go that block. */
+  readonly blocking = new BlockingCaller(this);
   #attached: TestedParts | undefined;
   #closing: Promise<void> | undefined;
 
@@ -182,18 +180,6 @@ class TestedPlugin implements PluginProcess, CallTarget, BlockingTarget, Blockin
   resolve<C extends object>(service: Service<C, never>, ref: Ref | undefined): C & AsyncDisposable {
     const table = service as unknown as Service<object, object>;
     return this.#parts.peer.resolve(table, ref) as C & AsyncDisposable;
-  }
-
-  callBlocking<T, R>(
-    route: Route,
-    writer: PayloadWriter<T>,
-    value: T,
-    reader: PayloadReader<R>,
-    options: CallOptions | undefined,
-  ): R {
-    const parent = options === undefined ? undefined : parentOf(options);
-    const connection = this.connection(parent);
-    return this.#blocking.call(connection, route, writer, value, reader, options);
   }
 
   died(): void {}

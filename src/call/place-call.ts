@@ -42,21 +42,8 @@ export function placeCall<T, R>(
   reader: PayloadReader<R>,
   terms: CallTerms | undefined,
 ): Promise<R> {
-  const refusal = refusalOf(starter, route, terms);
-  if (refusal !== undefined) return Promise.reject(refusal);
   const promise = new Promise<unknown>(capture);
-  starter.begin(
-    new OutgoingCall(
-      starter,
-      route,
-      writer as PayloadWriter<unknown>,
-      value,
-      reader,
-      terms,
-      resolveCall,
-      rejectCall,
-    ),
-  );
+  placeCallFor(starter, route, writer, value, reader, terms, resolveCall, rejectCall);
   return promise as Promise<R>;
 }
 

@@ -7,11 +7,18 @@
 
 import { blocked } from "../call/blocked.ts";
 import type { ClientConnection } from "../call/client-connection.ts";
-import type { CallTerms, OutgoingCall, Route } from "../call/outgoing-call.ts";
+import {
+  type CallTerms,
+  type OutgoingCall,
+  type ParentCall,
+  parentOf,
+  type Route,
+} from "../call/outgoing-call.ts";
 import { placeCallFor } from "../call/place-call.ts";
 import { PlugError } from "../error/plug-error.ts";
 import { type BlockingIo, blockingIo, type Readiness } from "../process/blocking-io.ts";
 import type { Child } from "../process/child.ts";
+import type { BlockingTarget } from "../rpc/blocking-service.ts";
 import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import type { BlockingSource } from "../transport/byte-source.ts";
 import { type BlockingTransport, canBlock, type Transport } from "../transport/transport.ts";
@@ -31,8 +38,11 @@ export interface BlockingParts {
   readonly transport: Transport;
   /** The transport has told so. */
   readonly isTransportEnded: boolean;
-  /** The plugin has died: settles all calls with how. `io` is absent if there is no process. */
+  /** The plugin has died: settles all calls with how. */
   died(io: BlockingIo): void;
+  /** See `CallTarget`. */
+  connection(parent: ParentCall | undefined): ClientConnection;
+  close(): Promise<void>;
 }
 
 /** What becomes of one call. There is one for each depth of nesting, used again and again. */
@@ -67,7 +77,7 @@ const outcomes: Outcome[] = [];
 let depth = 0;
 
 /** Places the calls that block of one plugin. */
-export class BlockingCaller {
+export class BlockingCaller implements BlockingTarget {
   readonly #parts: BlockingParts;
   // Made by the first call.
   #wait: Wait | undefined;
@@ -76,15 +86,18 @@ export class BlockingCaller {
     this.#parts = parts;
   }
 
-  /** Places a call and waits for its end. @throws {PlugError} What it ended with. */
-  call<T, R>(
-    connection: ClientConnection,
+  close(): Promise<void> {
+    return this.#parts.close();
+  }
+
+  callBlocking<T, R>(
     route: Route,
     writer: PayloadWriter<T>,
     value: T,
     reader: PayloadReader<R>,
     terms: CallTerms | undefined,
   ): R {
+    const connection = this.#parts.connection(terms === undefined ? undefined : parentOf(terms));
     if (connection.isReceiving) throw isAnswering(route);
     const wait = (this.#wait ??= newWait(this.#parts, connection, route));
     const outcome = (outcomes[depth] ??= new Outcome());

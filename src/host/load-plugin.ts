@@ -106,7 +106,7 @@ export function loadServiceSync<C extends object, H extends object>(
 ): Sync<C> & Disposable {
   const load = prepareBlocking(path, [service as unknown as Service<object, object>], options);
   const { plugin, methodIds } = attach(load, startPluginBlocking(load));
-  return withHandle(blockingClient(service, methodIds[0] as MethodIds, plugin), plugin);
+  return withHandle(blockingClient(service, methodIds[0] as MethodIds, plugin.blocking), plugin);
 }
 
 /** A client whose handle `pluginOf` finds. */
@@ -124,9 +124,8 @@ export function makeClient<C extends object, H extends object>(
 
 /** What a client calls, and what its handle is about. */
 export type ClientTarget = CallTarget &
-  BlockingTarget &
   PluginProcess &
-  Pick<CheckedLoadOptions, "interceptors">;
+  Pick<CheckedLoadOptions, "interceptors"> & { readonly blocking: BlockingTarget };
 
 function syncClient<C extends object, H extends object>(
   service: Service<C, H>,
@@ -134,7 +133,7 @@ function syncClient<C extends object, H extends object>(
   target: ClientTarget,
 ): Sync<C> {
   checkNoInterceptors(target);
-  return blockingClient(service, methodIds, target);
+  return blockingClient(service, methodIds, target.blocking);
 }
 
 function syncClients(

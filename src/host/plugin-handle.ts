@@ -1,21 +1,19 @@
 // A loaded plugin: calls go through it while it lives, and it ends in bounded steps.
 
 import type { ClientConnection } from "../call/client-connection.ts";
-import { type ParentCall, parentOf, type Route } from "../call/outgoing-call.ts";
+import type { ParentCall } from "../call/outgoing-call.ts";
 import { timeoutFault } from "../call/place-call.ts";
 import { PlugError, type ProcessEnd } from "../error/plug-error.ts";
 import type { BlockingIo } from "../process/blocking-io.ts";
 import { type Child, endText } from "../process/child.ts";
 import { endsWithin, stopChild } from "../process/stop.ts";
 import { within } from "../process/within.ts";
-import type { BlockingTarget, Sync } from "../rpc/blocking-service.ts";
+import type { Sync } from "../rpc/blocking-service.ts";
 import type { CallTarget } from "../rpc/bound-service.ts";
-import type { CallOptions } from "../rpc/call-options.ts";
 import type { Interceptor } from "../rpc/interceptor.ts";
 import type { PeerServices } from "../rpc/peer-services.ts";
 import type { Ref } from "../rpc/ref.ts";
 import type { Service } from "../rpc/service.ts";
-import type { PayloadReader, PayloadWriter } from "../stream/payload.ts";
 import { canBlock, type Transport } from "../transport/transport.ts";
 import { BlockingCaller, type BlockingParts, endsBlocking } from "./blocking-call.ts";
 import type { CheckedLoadOptions } from "./load-options.ts";
@@ -102,7 +100,7 @@ const lastSignsMs = 1_000;
 // The same, once the process is known to have ended.
 const lastBytesMs = 250;
 
-export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, BlockingParts {
+export class LoadedPlugin implements PluginProcess, CallTarget, BlockingParts {
   readonly name: string;
   readonly closed: Promise<PlugError>;
   readonly #options: CheckedLoadOptions;
@@ -114,7 +112,8 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
   // What is known of a death comes in by and by; nobody closes before it is there.
   #dying: Promise<void> | undefined;
   #isReferenced = true;
-  readonly #blocking = new BlockingCaller(this);
+  /** Where the calls of clients go that block. */
+  readonly blocking = new BlockingCaller(this);
   // What the plugin said when it stopped to take new calls.
   #drainReason: PlugError | undefined;
 
@@ -178,18 +177,6 @@ export class LoadedPlugin implements PluginProcess, CallTarget, BlockingTarget, 
 
   get interceptors(): readonly Interceptor[] {
     return this.#options.interceptors;
-  }
-
-  callBlocking<T, R>(
-    route: Route,
-    writer: PayloadWriter<T>,
-    value: T,
-    reader: PayloadReader<R>,
-    options: CallOptions | undefined,
-  ): R {
-    const parent = options === undefined ? undefined : parentOf(options);
-    const connection = this.connection(parent);
-    return this.#blocking.call(connection, route, writer, value, reader, options);
   }
 
   died(io: BlockingIo): void {
